@@ -1,0 +1,4 @@
+// Copyright 2026 the multitask authors. MIT license.
+
+// @ts-types="./abortable.d.ts"
+export * from "npm:deno-std@1.4.0/async/abortable.js";

@@ -1,0 +1,11 @@
+// Copyright 2026 the multitask authors. MIT license.
+
+export interface DeadlineOptions {
+  signal?: AbortSignal;
+}
+
+export function deadline<T>(
+  p: Promise<T>,
+  ms: number,
+  options?: DeadlineOptions,
+): Promise<T>;

@@ -1,0 +1,755 @@
+// Copyright 2026 the multitask authors. MIT license.
+// Values to bytes and back: everything the structured clone algorithm carries
+// (cycles and shared references included) plus our own handles anywhere in it.
+//
+// Why a codec of our own: the value set is (clone + handles - class instances,
+// with the path of a bad field), which no package offers, so each would need a
+// second walk before it; and child processes would have to resolve the package
+// before their first message. bench/codec_bench.ts has the figures.
+//
+// One byte of tag, then the value. Objects, in the order in which they are met,
+// get reference numbers; the decoder counts alike. Property names are numbered
+// per message too, so that a list of records names each field once.
+
+import { ByteReader, ByteWriter } from "./_bytes.ts";
+import {
+  type ErrorClassLookup,
+  errorParts,
+  errorShell,
+  fillError,
+} from "./_error_codec.ts";
+import { SerializationError } from "./errors.ts";
+import { shown } from "./_options.ts";
+
+/** The method that makes an object a handle: it crosses as a reference. */
+export const handle: unique symbol = Symbol("multitask.handle");
+
+/** An object that crosses as a reference to something that stays at home. */
+export interface Handle {
+  readonly [handle]: true;
+}
+
+/** Bytes of a value and, in order of their numbers, the handles in it. */
+export interface Encoded {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly handles: readonly Handle[];
+}
+
+const Tag = {
+  Undefined: 0,
+  Null: 1,
+  True: 2,
+  False: 3,
+  Int32: 4,
+  Float64: 5,
+  BigInt: 6,
+  Text: 7,
+  Text16: 8,
+  Object: 9,
+  Array: 10,
+  SparseArray: 11,
+  Map: 12,
+  Set: 13,
+  Date: 14,
+  RegExp: 15,
+  ArrayBuffer: 16,
+  View: 17,
+  Boxed: 18,
+  Error: 19,
+  Ref: 20,
+  Handle: 21,
+  NewKey: 22,
+  /** From here on: a small integer, 0 to 127, in the tag itself. */
+  SmallInt: 0x80,
+} as const;
+
+/** Deeper nesting would overflow the stack of the other side. */
+const MAX_DEPTH = 2000;
+
+type ViewConstructor = {
+  readonly prototype: ArrayBufferView;
+  new (
+    buffer: ArrayBuffer,
+    byteOffset: number,
+    length: number,
+  ): ArrayBufferView;
+};
+
+const VIEWS: readonly ViewConstructor[] = [
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+  DataView,
+  Float16Array,
+];
+
+const VIEW_KINDS = new Map<unknown, number>(
+  VIEWS.map((type, index) => [type.prototype, index]),
+);
+
+/** Thrown inside the walk; the path is found afterwards, off the hot path. */
+class Unsendable {
+  constructor(readonly value: unknown, readonly why: string) {}
+}
+
+class Encoder {
+  readonly #out = new ByteWriter(1024);
+  #first: object | undefined;
+  #refs: Map<object, number> | undefined;
+  #refCount = 0;
+  #keys: Map<string, number> | undefined;
+  #handles: Handle[] = [];
+  #depth = 0;
+  busy = false;
+
+  encode(value: unknown): Encoded {
+    this.busy = true;
+    try {
+      this.#value(value);
+      const handles = this.#handles;
+      return { bytes: this.#out.take(), handles };
+    } finally {
+      this.#out.pos = 0;
+      this.#first = undefined;
+      this.#refs = undefined;
+      this.#refCount = 0;
+      this.#keys = undefined;
+      this.#handles = [];
+      this.#depth = 0;
+      this.busy = false;
+    }
+  }
+
+  #value(value: unknown): void {
+    const out = this.#out;
+    switch (typeof value) {
+      case "number":
+        return this.#number(value);
+      case "string":
+        return this.#text(value);
+      case "boolean":
+        return out.u8(value ? Tag.True : Tag.False);
+      case "undefined":
+        return out.u8(Tag.Undefined);
+      case "bigint":
+        out.u8(Tag.BigInt);
+        return out.text(value.toString(16));
+      case "object":
+        if (value === null) return out.u8(Tag.Null);
+        return this.#object(value);
+      case "function":
+        throw new Unsendable(value, "is a function");
+      default:
+        throw new Unsendable(value, "is a symbol");
+    }
+  }
+
+  #number(value: number): void {
+    const out = this.#out;
+    if (value === (value | 0) && !Object.is(value, -0)) {
+      if (value >= 0 && value < 0x80) return out.u8(Tag.SmallInt | value);
+      out.u8(Tag.Int32);
+      return out.i32(value);
+    }
+    out.u8(Tag.Float64);
+    out.f64(value);
+  }
+
+  #text(value: string): void {
+    const out = this.#out;
+    // Only UTF-16 keeps a lone surrogate.
+    if (value.length > 0 && !value.isWellFormed()) {
+      out.u8(Tag.Text16);
+      out.varint(value.length);
+      out.reserve(value.length * 2);
+      for (let i = 0; i < value.length; i++) {
+        const code = value.charCodeAt(i);
+        out.u8(code & 0xff);
+        out.u8(code >> 8);
+      }
+      return;
+    }
+    out.u8(Tag.Text);
+    out.text(value);
+  }
+
+  /** Numbers the object; true when it was met before (and is written). */
+  #seen(value: object): boolean {
+    if (this.#refCount === 0) {
+      this.#first = value;
+      this.#refCount = 1;
+      return false;
+    }
+    let refs = this.#refs;
+    if (refs === undefined) {
+      if (value === this.#first) {
+        this.#out.u8(Tag.Ref);
+        this.#out.varint(0);
+        return true;
+      }
+      refs = this.#refs = new Map([[this.#first!, 0]]);
+    } else {
+      const known = refs.get(value);
+      if (known !== undefined) {
+        this.#out.u8(Tag.Ref);
+        this.#out.varint(known);
+        return true;
+      }
+    }
+    refs.set(value, this.#refCount++);
+    return false;
+  }
+
+  #object(value: object): void {
+    if (this.#seen(value)) return;
+    if (++this.#depth > MAX_DEPTH) {
+      throw new Unsendable(
+        value,
+        `is nested more than ${MAX_DEPTH} levels deep`,
+      );
+    }
+    const prototype = Object.getPrototypeOf(value);
+    if (Array.isArray(value)) this.#array(value);
+    else if (prototype === Object.prototype || prototype === null) {
+      this.#plain(value as Record<string, unknown>);
+    } else this.#special(value, prototype);
+    this.#depth--;
+  }
+
+  #array(value: unknown[]): void {
+    const out = this.#out;
+    const length = value.length;
+    const keys = Object.keys(value);
+    if (keys.length === length) {
+      out.u8(Tag.Array);
+      out.varint(length);
+      for (let i = 0; i < length; i++) this.#value(value[i]);
+      return;
+    }
+    // Holes and extra fields survive, as in a structured clone.
+    out.u8(Tag.SparseArray);
+    out.varint(length);
+    this.#fields(value as unknown as Record<string, unknown>, keys);
+  }
+
+  #plain(value: Record<string, unknown>): void {
+    this.#out.u8(Tag.Object);
+    this.#fields(value, Object.keys(value));
+  }
+
+  #fields(value: Record<string, unknown>, keys: string[]): void {
+    this.#out.varint(keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      this.#key(key);
+      this.#value(value[key]);
+    }
+  }
+
+  #key(key: string): void {
+    const keys = this.#keys ??= new Map();
+    const known = keys.get(key);
+    if (known !== undefined) return this.#out.varint(known + 1);
+    keys.set(key, keys.size);
+    this.#out.u8(0);
+    this.#text(key);
+  }
+
+  #special(value: object, prototype: unknown): void {
+    const out = this.#out;
+    if (handle in value) {
+      out.u8(Tag.Handle);
+      out.varint(this.#handles.length);
+      this.#handles.push(value as Handle);
+      return;
+    }
+    switch (prototype) {
+      case Map.prototype: {
+        const map = value as Map<unknown, unknown>;
+        out.u8(Tag.Map);
+        const entries = [...map];
+        out.varint(entries.length);
+        for (const [key, item] of entries) {
+          this.#value(key);
+          this.#value(item);
+        }
+        return;
+      }
+      case Set.prototype: {
+        const items = [...value as Set<unknown>];
+        out.u8(Tag.Set);
+        out.varint(items.length);
+        for (const item of items) this.#value(item);
+        return;
+      }
+      case Date.prototype:
+        out.u8(Tag.Date);
+        return out.f64((value as Date).getTime());
+      case RegExp.prototype:
+        out.u8(Tag.RegExp);
+        this.#text((value as RegExp).source);
+        return this.#text((value as RegExp).flags);
+      case ArrayBuffer.prototype:
+        return this.#buffer(value as ArrayBuffer);
+      case Boolean.prototype:
+      case Number.prototype:
+      case String.prototype:
+      case BigInt.prototype:
+        out.u8(Tag.Boxed);
+        return this.#value(value.valueOf());
+    }
+    const view = VIEW_KINDS.get(prototype);
+    if (view !== undefined) return this.#view(value as ArrayBufferView, view);
+    if (value instanceof Error) return this.#error(value);
+    if (value instanceof SharedArrayBuffer) {
+      throw new Unsendable(
+        value,
+        "is a SharedArrayBuffer, which cannot leave its process",
+      );
+    }
+    throw new Unsendable(
+      value,
+      `is ${
+        shown(value)
+      }: a class instance would arrive without its class; send a plain object instead`,
+    );
+  }
+
+  #buffer(value: ArrayBuffer): void {
+    if (value.detached) throw new Unsendable(value, "is a detached buffer");
+    const out = this.#out;
+    out.u8(Tag.ArrayBuffer);
+    out.varint(value.resizable ? value.maxByteLength + 1 : 0);
+    out.varint(value.byteLength);
+    out.raw(new Uint8Array(value));
+  }
+
+  #view(value: ArrayBufferView, kind: number): void {
+    const out = this.#out;
+    if (!(value.buffer instanceof ArrayBuffer)) {
+      throw new Unsendable(
+        value,
+        "is a view of shared memory, which cannot leave its process",
+      );
+    }
+    if (value.buffer.detached) {
+      throw new Unsendable(value, "is a view of a detached buffer");
+    }
+    out.u8(Tag.View);
+    out.u8(kind);
+    // Views of one buffer stay views of one buffer. A view that covers its
+    // whole buffer (or a part, when nobody else shows the rest) is the hot case
+    // and still writes the buffer as an object of its own.
+    const element =
+      (value as unknown as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ??
+        1;
+    out.varint(value.byteOffset);
+    out.varint(value.byteLength / element);
+    if (!this.#seen(value.buffer)) this.#buffer(value.buffer);
+  }
+
+  #error(value: Error): void {
+    const out = this.#out;
+    const parts = errorParts(value);
+    out.u8(Tag.Error);
+    this.#text(parts.className);
+    this.#value(parts.name);
+    this.#text(parts.message);
+    this.#value(parts.stack);
+    out.u8(parts.hasCause ? 1 : 0);
+    if (parts.hasCause) this.#lenient(parts.cause);
+    out.varint(parts.errors === undefined ? 0 : parts.errors.length + 1);
+    for (const error of parts.errors ?? []) this.#lenient(error);
+    out.varint(parts.fields.length);
+    for (const [key, field] of parts.fields) {
+      this.#key(key);
+      this.#lenient(field);
+    }
+  }
+
+  /** An error gets across even if something it carries cannot. */
+  #lenient(value: unknown): void {
+    const out = this.#out;
+    const pos = out.pos;
+    const depth = this.#depth;
+    const refCount = this.#refCount;
+    const handles = this.#handles.length;
+    const keys = this.#keys?.size ?? 0;
+    try {
+      this.#value(value);
+    } catch (error) {
+      if (!(error instanceof Unsendable)) throw error;
+      out.pos = pos;
+      this.#depth = depth;
+      this.#refCount = refCount;
+      this.#handles.length = handles;
+      for (const [key, ref] of this.#refs ?? []) {
+        if (ref >= refCount) this.#refs!.delete(key);
+      }
+      for (const [key, number] of this.#keys ?? []) {
+        if (number >= keys) this.#keys!.delete(key);
+      }
+      this.#text(`[${shown(value)}]`);
+    }
+  }
+}
+
+let shared: Encoder | undefined;
+
+/** What `encode` is told beside the value. */
+export interface EncodeOptions {
+  /** What the value is called in an error's path, for example `args`. */
+  root?: string;
+  /** Buffers to detach once the value is encoded. */
+  transfer?: readonly ArrayBuffer[] | undefined;
+}
+
+/**
+ * Encodes a value. Nothing has happened yet when this throws
+ * `SerializationError`: handles are collected, not leased.
+ */
+export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
+  // A getter in the value may send something itself.
+  const encoder = shared === undefined || shared.busy ? new Encoder() : shared;
+  shared ??= encoder;
+  let encoded: Encoded;
+  try {
+    encoded = encoder.encode(value);
+  } catch (error) {
+    const root = options.root ?? "value";
+    if (error instanceof Unsendable) {
+      const path = findPath(value, error.value, root);
+      throw new SerializationError(`Cannot send: ${path} ${error.why}`, {
+        path,
+      });
+    }
+    throw new SerializationError(
+      `Cannot send ${root}: reading it failed: ${
+        error instanceof Error ? error.message : String(error)
+      }`,
+      { path: root, cause: error },
+    );
+  }
+  // Transfer between processes is a copy that takes the original away.
+  if (options.transfer !== undefined) {
+    for (const buffer of options.transfer) buffer.transfer(0);
+  }
+  return encoded;
+}
+
+/** Where `bad` stands in `root`: a plain walk, for the error message only. */
+function findPath(root: unknown, bad: unknown, name: string): string {
+  const visited = new Set<object>();
+  const stack: [unknown, string][] = [[root, name]];
+  while (stack.length > 0) {
+    const [value, path] = stack.pop()!;
+    if (Object.is(value, bad)) return path;
+    if (
+      typeof value !== "object" || value === null || visited.has(value) ||
+      handle in value
+    ) continue;
+    visited.add(value);
+    const next: [unknown, string][] = [];
+    if (value instanceof Map) {
+      for (const [key, item] of value) {
+        next.push([key, `${path}.key(${shown(key)})`]);
+        next.push([item, `${path}.get(${shown(key)})`]);
+      }
+    } else if (value instanceof Set) {
+      let index = 0;
+      for (const item of value) next.push([item, `${path}.values[${index++}]`]);
+    } else if (ArrayBuffer.isView(value)) {
+      next.push([value.buffer, `${path}.buffer`]);
+    } else {
+      for (const key of Object.keys(value)) {
+        let item: unknown;
+        try {
+          item = (value as Record<string, unknown>)[key];
+        } catch {
+          continue;
+        }
+        next.push([
+          item,
+          Array.isArray(value)
+            ? `${path}[${key}]`
+            : /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)
+            ? `${path}.${key}`
+            : `${path}[${JSON.stringify(key)}]`,
+        ]);
+      }
+    }
+    // Depth first, in order.
+    stack.push(...next.reverse());
+  }
+  return name;
+}
+
+/** How a decoder fills in what bytes alone cannot say. */
+export interface DecodeOptions {
+  /** Gives the object for handle number `index`. */
+  handle?: (index: number) => unknown;
+  /** Finds an error class that is neither built in nor ours. */
+  errorClass?: ErrorClassLookup | undefined;
+}
+
+class Decoder {
+  readonly #in: ByteReader;
+  readonly #options: DecodeOptions;
+  readonly #refs: unknown[] = [];
+  readonly #keys: string[] = [];
+  #depth = 0;
+
+  constructor(bytes: Uint8Array, options: DecodeOptions) {
+    this.#in = new ByteReader(bytes);
+    this.#options = options;
+  }
+
+  decode(): unknown {
+    const value = this.value();
+    if (this.#in.pos !== this.#in.bytes.length) {
+      throw new SerializationError("Cannot decode: bytes are left over");
+    }
+    return value;
+  }
+
+  value(): unknown {
+    const input = this.#in;
+    const tag = input.u8();
+    if (tag >= Tag.SmallInt) return tag & 0x7f;
+    switch (tag) {
+      case Tag.Undefined:
+        return undefined;
+      case Tag.Null:
+        return null;
+      case Tag.True:
+        return true;
+      case Tag.False:
+        return false;
+      case Tag.Int32:
+        return input.i32();
+      case Tag.Float64:
+        return input.f64();
+      case Tag.BigInt: {
+        const text = input.text();
+        return text.startsWith("-")
+          ? -BigInt(`0x${text.slice(1)}`)
+          : BigInt(`0x${text}`);
+      }
+      case Tag.Text:
+        return input.text();
+      case Tag.Text16:
+        return this.#text16();
+      case Tag.Ref: {
+        const ref = input.varint();
+        if (ref >= this.#refs.length) this.#corrupt("reference");
+        return this.#refs[ref];
+      }
+    }
+    if (++this.#depth > MAX_DEPTH) this.#corrupt("nesting");
+    const value = this.#object(tag);
+    this.#depth--;
+    return value;
+  }
+
+  #corrupt(what: string): never {
+    throw new SerializationError(`Cannot decode: bad ${what}`);
+  }
+
+  #text16(): string {
+    const bytes = this.#in.raw(this.#in.varint() * 2);
+    let text = "";
+    for (let i = 0; i < bytes.length; i += 2) {
+      text += String.fromCharCode(bytes[i]! | bytes[i + 1]! << 8);
+    }
+    return text;
+  }
+
+  #string(): string {
+    const value = this.value();
+    if (typeof value !== "string") this.#corrupt("text");
+    return value;
+  }
+
+  #keep<T>(value: T): T {
+    this.#refs.push(value);
+    return value;
+  }
+
+  /** A count of items that take at least a byte each. */
+  #count(): number {
+    const count = this.#in.varint();
+    if (count > this.#in.bytes.length - this.#in.pos) this.#corrupt("count");
+    return count;
+  }
+
+  #object(tag: number): unknown {
+    const input = this.#in;
+    switch (tag) {
+      case Tag.Object:
+        return this.#fields(this.#keep({} as Record<string, unknown>));
+      case Tag.Array: {
+        const count = this.#count();
+        const array = this.#keep([] as unknown[]);
+        for (let i = 0; i < count; i++) array.push(this.value());
+        return array;
+      }
+      case Tag.SparseArray: {
+        const length = input.varint();
+        if (length > 0xffffffff) this.#corrupt("length");
+        const array = this.#keep([] as unknown[]);
+        array.length = length;
+        this.#fields(array as unknown as Record<string, unknown>);
+        return array;
+      }
+      case Tag.Map: {
+        const map = this.#keep(new Map<unknown, unknown>());
+        for (let i = this.#count(); i > 0; i--) {
+          const key = this.value();
+          map.set(key, this.value());
+        }
+        return map;
+      }
+      case Tag.Set: {
+        const set = this.#keep(new Set<unknown>());
+        for (let i = this.#count(); i > 0; i--) set.add(this.value());
+        return set;
+      }
+      case Tag.Date:
+        return this.#keep(new Date(input.f64()));
+      case Tag.RegExp: {
+        const at = this.#refs.length;
+        this.#refs.push(undefined);
+        return this.#refs[at] = new RegExp(this.#string(), this.#string());
+      }
+      case Tag.ArrayBuffer:
+        return this.#keep(this.#buffer());
+      case Tag.View:
+        return this.#view();
+      case Tag.Boxed: {
+        const at = this.#refs.length;
+        this.#refs.push(undefined);
+        return this.#refs[at] = Object(this.value());
+      }
+      case Tag.Error:
+        return this.#error();
+      case Tag.Handle: {
+        const index = input.varint();
+        if (this.#options.handle === undefined) this.#corrupt("handle");
+        return this.#keep(this.#options.handle(index));
+      }
+      default:
+        return this.#corrupt("tag");
+    }
+  }
+
+  #fields(target: Record<string, unknown>): unknown {
+    for (let i = this.#count(); i > 0; i--) {
+      const key = this.#key();
+      const value = this.value();
+      if (key === "__proto__") {
+        Object.defineProperty(target, key, {
+          value,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      } else target[key] = value;
+    }
+    return target;
+  }
+
+  #key(): string {
+    const number = this.#in.varint();
+    if (number === 0) {
+      const key = this.#string();
+      this.#keys.push(key);
+      return key;
+    }
+    return this.#keys[number - 1] ?? this.#corrupt("key");
+  }
+
+  #buffer(): ArrayBuffer {
+    const input = this.#in;
+    const max = input.varint();
+    const size = input.varint();
+    const bytes = input.raw(size);
+    if (max === 0) {
+      return bytes.slice().buffer as ArrayBuffer;
+    }
+    if (max - 1 < size) this.#corrupt("buffer");
+    const buffer = new ArrayBuffer(size, { maxByteLength: max - 1 });
+    new Uint8Array(buffer).set(bytes);
+    return buffer;
+  }
+
+  #view(): unknown {
+    const input = this.#in;
+    const at = this.#refs.length;
+    this.#refs.push(undefined);
+    const type = VIEWS[input.u8()];
+    const offset = input.varint();
+    const length = input.varint();
+    const buffer = this.value();
+    if (type === undefined || !(buffer instanceof ArrayBuffer)) {
+      this.#corrupt("view");
+    }
+    try {
+      return this.#refs[at] = new type(buffer, offset, length);
+    } catch {
+      return this.#corrupt("view");
+    }
+  }
+
+  #error(): unknown {
+    const input = this.#in;
+    const at = this.#refs.length;
+    this.#refs.push(undefined);
+    const className = this.#string();
+    const name = this.value();
+    const message = this.#string();
+    const stack = this.value();
+    const error = errorShell(
+      className,
+      typeof name === "string" ? name : undefined,
+      message,
+      this.#options.errorClass,
+    );
+    this.#refs[at] = error;
+    const hasCause = input.u8() === 1;
+    const cause = hasCause ? this.value() : undefined;
+    const count = this.#count();
+    let errors: unknown[] | undefined;
+    if (count > 0) {
+      errors = [];
+      for (let i = 1; i < count; i++) errors.push(this.value());
+    }
+    const fields: [string, unknown][] = [];
+    for (let i = this.#count(); i > 0; i--) {
+      fields.push([this.#key(), this.value()]);
+    }
+    fillError(error, {
+      stack: typeof stack === "string" ? stack : undefined,
+      errors,
+      hasCause,
+      cause,
+      fields,
+    });
+    return error;
+  }
+}
+
+/** Decodes what {@linkcode encode} wrote; `SerializationError` on bad bytes. */
+export function decode(
+  bytes: Uint8Array,
+  options: DecodeOptions = {},
+): unknown {
+  return new Decoder(bytes, options).decode();
+}

@@ -1,0 +1,79 @@
+// Copyright 2026 the multitask authors. MIT license.
+// What the public classes of shared objects have in common: a reference, found
+// by the hub, and a second way to be made, around a reference that arrived.
+
+import {
+  type Handle,
+  handle,
+  hub,
+  Reference,
+  type SharedObject,
+} from "./_hub.ts";
+import { ClosedError } from "./errors.ts";
+
+/** The numbers that stand for the classes in messages. Never reuse one. */
+export const HandleNumber = {
+  Queue: 1,
+  Lock: 2,
+  Event: 3,
+  Connection: 4,
+} as const;
+
+let arriving: Reference | undefined;
+
+/** Makes instances of a class cross as references. Call from a static block. */
+export function registerHandle(
+  type: number,
+  prototype: object,
+  make: () => object,
+): void {
+  Object.defineProperty(prototype, handle, { value: true });
+  hub.register({
+    type,
+    revive: (reference) => {
+      arriving = reference;
+      try {
+        return make() as Handle;
+      } finally {
+        arriving = undefined;
+      }
+    },
+  });
+}
+
+/** The reference of an object under construction: the arriving one, or new. */
+export function claimReference(
+  object: object,
+  type: number,
+  make: () => SharedObject,
+  part = 0,
+): Reference {
+  const reference = arriving ?? new Reference(hub, type, part, make());
+  arriving = undefined;
+  hub.bind(object as Handle, reference);
+  return reference;
+}
+
+/** Whether an object that arrived is under construction. */
+export function isArriving(): boolean {
+  return arriving !== undefined;
+}
+
+/** Throws when the object was closed here. */
+export function checkOpen(reference: Reference, action: string): void {
+  if (reference.closed) {
+    throw new ClosedError(`Cannot ${action}: it is closed`);
+  }
+}
+
+/** Closes an object: for everybody in its owner, else only here. */
+export function closeShared(reference: Reference, what: string): void {
+  if (reference.closed) return;
+  reference.markClosed();
+  if (reference.object !== undefined) {
+    hub.remove(
+      reference,
+      new ClosedError(`The ${what} was closed by its owner`),
+    );
+  } else hub.release(reference);
+}

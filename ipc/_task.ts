@@ -1,0 +1,419 @@
+// Copyright 2026 the multitask authors. MIT license.
+// How a function crosses a boundary: what is checked at the call, how its
+// module and export are found, and how the other side gets hold of it.
+//
+// Python sends a function by module and name; so do we. Which module?
+//
+//   1. An explicit reference says so.
+//   2. The text of the calling module (and of the other files on the stack):
+//      a function of the same name that is written down once, in place, at the
+//      top level, and exported, is the one; the other side compares its source.
+//   3. The modules that those files import are loaded already: the export that
+//      is this very function.
+//   4. The inspector (whole of --allow-sys) knows the script, and whether the
+//      function captures variables of an enclosing call.
+//   5. Else its source is sent. It then sees no names of its module: an error
+//      says which one it misses.
+//
+// Equal source text alone proves nothing: `mul(2)` and `mul(5)` read the same.
+
+import { locateFunction } from "./_inspector.ts";
+import { type ModuleOutline, scanModule } from "./_module_scan.ts";
+import { shown } from "./_options.ts";
+import { isTaskRef, type Target, type TaskRef } from "./task_ref.ts";
+import { TaskReferenceError } from "./errors.ts";
+
+/** Any function, for those who only pass it on. */
+// deno-lint-ignore ban-types -- a target is called with what came with it.
+export type AnyFunction = Function;
+
+/** A function as it crosses. */
+export type Task =
+  /** This export; if `source` is given, its text must be this. */
+  | { kind: "export"; module: string; name: string; source?: string }
+  /** The only export of this module that has this name and text. */
+  | { kind: "match"; module: string; name: string; source: string }
+  /** This text. */
+  | { kind: "source"; name: string; source: string };
+
+/** What is known of a target at the call. */
+export interface TaskCall {
+  readonly target: AnyFunction | TaskRef;
+  /** The files on the stack that are not ours, the caller first. */
+  readonly files: readonly string[];
+}
+
+/** Where this package's published folders are. */
+const PACKAGE = new URL("../", import.meta.url).href;
+const OWN_FOLDERS =
+  /^(?:mod\.ts|(?:ipc|process|thread|thread_local|subprocess|pool|distributed)\/)/;
+
+/** Whether a URL is one of this package's own modules. */
+export function isOwnModule(url: string): boolean {
+  return url.startsWith(PACKAGE) &&
+    OWN_FOLDERS.test(url.slice(PACKAGE.length));
+}
+
+interface CallSite {
+  getFileName(): string | null;
+}
+
+/** The files on the stack that are not ours, the caller first. */
+export function callerFiles(): string[] {
+  const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
+    prepareStackTrace: unknown;
+    stackTraceLimit: number;
+  };
+  const settings = Error as unknown as Record<string, unknown>;
+  let sites: CallSite[] = [];
+  try {
+    settings.stackTraceLimit = 50;
+    settings.prepareStackTrace = (_error: Error, found: CallSite[]) => {
+      sites = found;
+      return "";
+    };
+    // Reading it is what prepares it.
+    void new Error().stack;
+  } finally {
+    settings.prepareStackTrace = prepareStackTrace;
+    settings.stackTraceLimit = stackTraceLimit;
+  }
+  const files = new Set<string>();
+  for (const site of sites) {
+    const name = site.getFileName();
+    const file = name && URL.canParse(name) && !/^[a-z]:[\\/]/i.test(name)
+      ? name
+      : fileUrl(name ?? "");
+    if (/^(?:file|https?):/.test(file) && !isOwnModule(file)) files.add(file);
+  }
+  return [...files];
+}
+
+const NATIVE = /\{\s*\[native code\]\s*\}\s*$/;
+
+/** Checks a target at the call and remembers where the call stands. */
+export function checkTarget<A extends unknown[], R>(
+  action: string,
+  target: Target<A, R>,
+): TaskCall {
+  if (isTaskRef(target)) return { target, files: [] };
+  if (typeof target !== "function") {
+    throw new TypeError(
+      `Cannot ${action}: "target" must be a function or a taskRef(), received ${
+        shown(target)
+      }`,
+    );
+  }
+  const source = Function.prototype.toString.call(target);
+  if (NATIVE.test(source)) {
+    throw new TaskReferenceError(
+      `Cannot ${action}: "${target.name}" is a ${
+        target.name.startsWith("bound ") ? "bound" : "native"
+      } function, which has no source to find it by; pass an exported function and its arguments`,
+    );
+  }
+  if (/^class\b/.test(source)) {
+    throw new TaskReferenceError(
+      `Cannot ${action}: "${target.name}" is a class; pass a function`,
+    );
+  }
+  return { target, files: callerFiles() };
+}
+
+const outlines = new Map<string, ModuleOutline | undefined>();
+
+function mayRead(path: string): boolean {
+  return Deno.permissions.querySync({ name: "read", path }).state === "granted";
+}
+
+/** The outline of a local module; `undefined` when it cannot be read. */
+function outlineOf(file: string): ModuleOutline | undefined {
+  if (outlines.has(file)) return outlines.get(file);
+  let outline: ModuleOutline | undefined;
+  try {
+    const url = new URL(file);
+    if (url.protocol === "file:" && mayRead(localPath(url))) {
+      outline = scanModule(Deno.readTextFileSync(url));
+    }
+  } catch {
+    // An unreadable module (`deno eval` has none) is found in another way.
+  }
+  outlines.set(file, outline);
+  return outline;
+}
+
+/** The `file:` URL of an absolute path; "" for anything else. */
+export function fileUrl(path: string): string {
+  if (!/^(?:\/|[a-z]:\\)/i.test(path)) return "";
+  const encoded = encodeURI(path.replaceAll("\\", "/"))
+    .replaceAll("?", "%3F").replaceAll("#", "%23");
+  return new URL(encoded.startsWith("/") ? encoded : `/${encoded}`, "file:")
+    .href;
+}
+
+/** The path of a `file:` URL. */
+export function localPath(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return Deno.build.os === "windows"
+    ? path.slice(1).replaceAll("/", "\\")
+    : path;
+}
+
+/** An import of a loaded module settles soon, unless it is being evaluated. */
+const IMPORT_PATIENCE = 1000;
+
+async function namespaceOf(
+  url: string,
+  patience = IMPORT_PATIENCE,
+): Promise<Record<string, unknown> | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    return await Promise.race([
+      import(url) as Promise<Record<string, unknown>>,
+      new Promise<undefined>((resolve) => {
+        timer = setTimeout(resolve, patience, undefined);
+      }),
+    ]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function exportOf(
+  namespace: Record<string, unknown> | undefined,
+  target: AnyFunction,
+): string | undefined {
+  return Object.keys(namespace ?? {}).find((key) => namespace![key] === target);
+}
+
+/** Way 2: the function is written down in the calling module. */
+function byText(target: AnyFunction, files: readonly string[]) {
+  if (target.name === "") return undefined;
+  for (const file of files) {
+    const outline = outlineOf(file);
+    if (
+      outline === undefined || !outline.inPlace.has(target.name) ||
+      outline.definitions.get(target.name) !== 1
+    ) continue;
+    for (const [name, local] of outline.exports) {
+      if (local === target.name) return { module: file, name };
+    }
+  }
+  return undefined;
+}
+
+function resolveFrom(specifier: string, file: string): string | undefined {
+  try {
+    if (/^\.{0,2}\//.test(specifier)) return new URL(specifier, file).href;
+    if (URL.canParse(specifier)) return specifier;
+    return import.meta.resolve(specifier);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Way 3: it is an export of a module that these files import. */
+async function byImport(target: AnyFunction, files: readonly string[]) {
+  for (const file of files) {
+    const imports = [...outlineOf(file)?.imports ?? []];
+    // What is imported by the function's own name comes first.
+    const likely = (names: readonly string[]) =>
+      names.includes(target.name) ? 0 : 1;
+    imports.sort((a, b) => likely(a.names) - likely(b.names));
+    for (const { specifier } of imports) {
+      const module = resolveFrom(specifier, file);
+      if (
+        module === undefined || module === Deno.mainModule ||
+        isOwnModule(module) || /^(?:node|npm|data|blob):/.test(module)
+      ) continue;
+      const name = exportOf(await namespaceOf(module), target);
+      if (name !== undefined) return { module, name };
+    }
+    // A module that has been evaluated can be asked itself; the main module
+    // usually waits for us right now.
+    if (file !== Deno.mainModule || outlineOf(file) === undefined) {
+      const name = exportOf(await namespaceOf(file, 100), target);
+      if (name !== undefined) return { module: file, name };
+    }
+  }
+  return undefined;
+}
+
+const located = new WeakMap<AnyFunction, Promise<Task>>();
+
+/** Finds out how the function can be named; see the file comment. */
+export function locateTask({ target, files }: TaskCall): Promise<Task> {
+  if (typeof target !== "function") {
+    return Promise.resolve({
+      kind: "export",
+      module: target.module,
+      name: target.name,
+    });
+  }
+  let task = located.get(target);
+  if (task === undefined) {
+    task = locate(target, files);
+    located.set(target, task);
+  }
+  return task;
+}
+
+async function locate(
+  target: AnyFunction,
+  files: readonly string[],
+): Promise<Task> {
+  const source = Function.prototype.toString.call(target);
+  const text = byText(target, files);
+  if (text !== undefined) return { kind: "export", ...text, source };
+  const imported = await byImport(target, files);
+  if (imported !== undefined) return { kind: "export", ...imported };
+  const found = await locateFunction(target);
+  if (found !== undefined) {
+    const captured = found.captured.filter((name) =>
+      new RegExp(`(?<![\\w$.])${escaped(name)}(?![\\w$])`, "u").test(source)
+    );
+    if (captured.length > 0) {
+      throw new TaskReferenceError(
+        `Cannot send ${described(target)}: it captures ${
+          captured.map((name) => `"${name}"`).join(", ")
+        } of an enclosing call, which another process does not have; pass the value as an argument, or export the function and name it with taskRef(import.meta.url, "name")`,
+      );
+    }
+    if (/^(?:file|https?):/.test(found.url) && target.name !== "") {
+      return {
+        kind: "match",
+        module: found.url,
+        name: target.name,
+        source,
+      };
+    }
+  }
+  return { kind: "source", name: target.name, source };
+}
+
+function escaped(name: string): string {
+  return name.replaceAll("$", "\\$");
+}
+
+function described(target: AnyFunction): string {
+  return target.name === "" ? "the function" : `function "${target.name}"`;
+}
+
+/** A function and the module it came from, on the side that runs it. */
+export interface LoadedTask {
+  readonly run: AnyFunction;
+  /** The module's exports, where there is a module. */
+  readonly namespace: Record<string, unknown> | undefined;
+}
+
+/**
+ * Gets hold of the function a task names, in the process that runs it.
+ *
+ * @throws {TaskReferenceError} If it is not there.
+ */
+export async function loadTask(task: Task): Promise<LoadedTask> {
+  if (task.kind === "source") {
+    return { run: compile(task), namespace: undefined };
+  }
+  const { module } = task;
+  let namespace: Record<string, unknown>;
+  try {
+    namespace = await import(module);
+  } catch (error) {
+    throw new TaskReferenceError(
+      `Cannot load the task's module ${module}: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
+  const run = task.kind === "match"
+    ? matching(namespace, task)
+    : namespace[task.name];
+  if (typeof run === "function") {
+    if (
+      task.source === undefined ||
+      Function.prototype.toString.call(run) === task.source
+    ) return { run, namespace };
+  } else if (task.source === undefined) {
+    const names = Object.keys(namespace).join(", ");
+    throw new TaskReferenceError(
+      `Cannot find function "${task.name}" in ${module}: ${
+        names ? `it exports ${names}` : "it exports nothing"
+      }; export the function`,
+    );
+  }
+  // The function is in that module but not an export of it, or another one
+  // that has the same name.
+  return {
+    run: compile({
+      kind: "source",
+      name: task.name,
+      source: task.source!,
+    }),
+    namespace,
+  };
+}
+
+function matching(
+  namespace: Record<string, unknown>,
+  { name, source, module }: Task & { kind: "match" },
+): unknown {
+  const found = new Set<unknown>();
+  for (const value of Object.values(namespace)) {
+    if (
+      typeof value === "function" && value.name === name &&
+      Function.prototype.toString.call(value) === source
+    ) found.add(value);
+  }
+  if (found.size > 1) {
+    throw new TaskReferenceError(
+      `Cannot tell which function "${name}" of ${module} is meant: several read the same; name it with taskRef(import.meta.url, "name")`,
+    );
+  }
+  return [...found][0];
+}
+
+/** Makes a function of its text. It sees the globals and nothing else. */
+function compile({ name, source }: Task & { kind: "source" }): AnyFunction {
+  // A method's text is no expression by itself; in an object it is.
+  for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
+    let run: unknown;
+    try {
+      run = new Function(`"use strict"; return ${text};`)();
+    } catch {
+      continue;
+    }
+    if (typeof run === "function") return missingNames(run, name);
+  }
+  throw new TaskReferenceError(
+    `Cannot send function "${name}" by its source: it does not stand alone; export it, or name it with taskRef(import.meta.url, "name")`,
+  );
+}
+
+const MISSING = /^(.+) is not defined$/;
+
+/** Says what to do when the function misses a name of its module. */
+function missingNames(run: AnyFunction, name: string): AnyFunction {
+  const explained = (error: unknown): unknown => {
+    const missing = error instanceof ReferenceError
+      ? MISSING.exec(error.message)?.[1]
+      : undefined;
+    if (missing === undefined) return error;
+    return new TaskReferenceError(
+      `Function ${
+        name === "" ? "(anonymous)" : `"${name}"`
+      } was sent by its source, because it was not found among the exports of a module, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
+      { cause: error },
+    );
+  };
+  return async (...args: unknown[]) => {
+    try {
+      return await run(...args);
+    } catch (error) {
+      throw explained(error);
+    }
+  };
+}
