@@ -6,10 +6,41 @@
 import { SerializationError } from "./errors.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// Without this option a text loses a byte order mark at its start.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Up to this many characters a loop beats the text encoder. */
-const SHORT_TEXT = 48;
+/**
+ * Up to this many characters a loop beats the text encoder and decoder, whose
+ * calls cost more than their work. Below 0x80: the length takes one byte.
+ */
+const SHORT_TEXT = 32;
+
+/** Room for what follows a big piece, so that it is not moved once more. */
+const SLACK = 1024;
+
+// A buffer of its own costs more than encoding a small message (0.5 µs). So
+// small results are cut from one slab after the other. The price: a small
+// result that is kept for long keeps its slab, so slabs are small, too.
+const SLAB_SIZE = 2048;
+const SLAB_PIECE = 256;
+let slab = new Uint8Array(SLAB_SIZE);
+let slabPos = 0;
+
+/** Copies the first `size` bytes, at most `SLAB_PIECE`, into the slab. */
+function cutFromSlab(
+  bytes: Uint8Array<ArrayBuffer>,
+  size: number,
+): Uint8Array<ArrayBuffer> {
+  // The length is 0 if somebody has transferred the buffer.
+  if (size > slab.length - slabPos) {
+    slab = new Uint8Array(SLAB_SIZE);
+    slabPos = 0;
+  }
+  const start = slabPos;
+  for (let i = 0; i < size; i++) slab[start + i] = bytes[i]!;
+  slabPos += size;
+  return slab.subarray(start, slabPos);
+}
 
 /** A byte buffer that grows as it is written. */
 export class ByteWriter {
@@ -25,8 +56,13 @@ export class ByteWriter {
   /** Makes room for `size` more bytes. */
   reserve(size: number): void {
     const needed = this.pos + size;
-    if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    if (needed > this.bytes.length) this.#grow(needed);
+  }
+
+  #grow(needed: number): void {
+    const grown = new Uint8Array(
+      Math.max(needed + SLACK, this.bytes.length * 2),
+    );
     grown.set(this.bytes.subarray(0, this.pos));
     this.bytes = grown;
     this.#view = new DataView(grown.buffer);
@@ -70,109 +106,143 @@ export class ByteWriter {
     this.pos += bytes.length;
   }
 
-  /** A length and the text as UTF-8; the caller has seen to lone surrogates. */
+  /** A length and the text as UTF-8; a lone surrogate becomes U+FFFD. */
   text(text: string): void {
-    const length = text.length;
-    if (length <= SHORT_TEXT) {
-      this.reserve(length + 1);
-      const start = this.pos;
-      const bytes = this.bytes;
-      let at = start + 1;
-      let i = 0;
-      for (; i < length; i++) {
-        const code = text.charCodeAt(i);
-        if (code > 0x7f) break;
-        bytes[at++] = code;
-      }
-      if (i === length) {
-        bytes[start] = length;
-        this.pos = at;
-        return;
-      }
-    }
-    // Three bytes a character is the most UTF-8 needs; the length goes first,
-    // so long text is measured by encoding it once into place.
-    if (length < 0x2000) {
-      this.reserve(length * 3 + 2);
-      const { written } = encoder.encodeInto(
-        text,
-        this.bytes.subarray(this.pos + 2),
-      );
-      this.bytes[this.pos] = (written & 0x7f) | 0x80;
-      this.bytes[this.pos + 1] = written >> 7;
-      if (written >> 7 < 0x80) {
-        this.pos += written + 2;
-        return;
-      }
-    }
-    const encoded = encoder.encode(text);
-    this.varint(encoded.length);
-    this.raw(encoded);
+    if (!this.shortAscii(text)) this.utf8(text);
   }
 
-  /** Hands over what was written; the writer starts anew. */
-  take(): Uint8Array<ArrayBuffer> {
-    let taken;
-    if (this.pos > 0x10000) {
-      taken = this.bytes.subarray(0, this.pos);
-      this.bytes = new Uint8Array(256);
-      this.#view = new DataView(this.bytes.buffer);
-    } else {
-      taken = this.bytes.slice(0, this.pos);
+  /** Writes what `text` would if that is short ASCII; tells if it is. */
+  shortAscii(text: string): boolean {
+    const length = text.length;
+    if (length > SHORT_TEXT) return false;
+    this.reserve(length + 1);
+    const bytes = this.bytes;
+    const start = this.pos + 1;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) return false;
+      bytes[start + i] = code;
     }
+    bytes[start - 1] = length;
+    this.pos = start + length;
+    return true;
+  }
+
+  /** Writes what `text` would, the way that suits long text. */
+  utf8(text: string): void {
+    // The length goes first but is known last: it gets the room that it takes
+    // at most (UTF-8 needs at most three bytes for a character).
+    const most = text.length * 3;
+    const width = most < 0x80 ? 1 : most < 0x4000 ? 2 : most < 0x200000 ? 3 : 5;
+    this.reserve(width + text.length);
+    const start = this.pos;
+    let at = start + width;
+    // As if all were ASCII; if not, what is left over gets the room it needs.
+    const { read, written } = encoder.encodeInto(text, this.bytes.subarray(at));
+    at += written;
+    if (read < text.length) {
+      const rest = text.slice(read);
+      this.pos = at;
+      this.reserve(rest.length * 3);
+      at += encoder.encodeInto(rest, this.bytes.subarray(at)).written;
+    }
+    let size = at - start - width;
+    for (let i = start; i < start + width - 1; i++) {
+      this.bytes[i] = (size & 0x7f) | 0x80;
+      size >>>= 7;
+    }
+    this.bytes[start + width - 1] = size;
+    this.pos = at;
+  }
+
+  /**
+   * Hands over what was written; the writer starts anew. The result may be
+   * part of a buffer that other results share: never transfer that.
+   */
+  take(): Uint8Array<ArrayBuffer> {
+    const size = this.pos;
     this.pos = 0;
+    if (size <= SLAB_PIECE) return cutFromSlab(this.bytes, size);
+    if (size <= 0x10000) return this.bytes.slice(0, size);
+    const taken = this.bytes.subarray(0, size);
+    this.bytes = new Uint8Array(256);
+    this.#view = new DataView(this.bytes.buffer);
     return taken;
   }
 }
 
+// A DataView of each message would cost more than copying eight bytes here.
+const scratch = new Uint8Array(8);
+const scratchView = new DataView(scratch.buffer);
+
+/** For each length of a short text, an array for its character codes. */
+const CODES: readonly number[][] = Array.from(
+  { length: SHORT_TEXT + 1 },
+  (_, length) => new Array<number>(length).fill(0),
+);
+
+// Property names come again and again. They are looked up by their bytes in a
+// table of fixed size, where the latest name takes the place of an older one.
+const MAX_NAME = 24;
+const NAMES: string[] = new Array<string>(512).fill("");
+
 /** Reads what a {@linkcode ByteWriter} wrote; throws on short input. */
 export class ByteReader {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
   pos: number;
 
   constructor(bytes: Uint8Array, pos = 0) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.pos = pos;
   }
 
   #need(size: number): number {
     const at = this.pos;
-    if (size > this.bytes.length - at) {
-      throw new SerializationError(
-        `Cannot decode: ${size} bytes are announced at ${at}, ${
-          this.bytes.length - at
-        } are there`,
-      );
-    }
+    if (size > this.bytes.length - at) this.#short(size);
     this.pos = at + size;
     return at;
   }
 
+  #short(size: number): never {
+    throw new SerializationError(
+      `Cannot decode: ${size} bytes are announced at ${this.pos}, ${
+        this.bytes.length - this.pos
+      } are there`,
+    );
+  }
+
   u8(): number {
-    const value = this.bytes[this.pos];
-    if (value === undefined) this.#need(1);
-    this.pos++;
-    return value!;
+    const at = this.#need(1);
+    return this.bytes[at]!;
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#need(4), true);
+    return this.i32() >>> 0;
   }
 
   i32(): number {
-    return this.#view.getInt32(this.#need(4), true);
+    const at = this.#need(4);
+    const bytes = this.bytes;
+    return bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 |
+      bytes[at + 3]! << 24;
   }
 
   f64(): number {
-    return this.#view.getFloat64(this.#need(8), true);
+    const at = this.#need(8);
+    const bytes = this.bytes;
+    for (let i = 0; i < 8; i++) scratch[i] = bytes[at + i]!;
+    return scratchView.getFloat64(0, true);
   }
 
   varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i++) {
+    const first = this.u8();
+    return first < 0x80 ? first : this.#longVarint(first);
+  }
+
+  #longVarint(first: number): number {
+    let value = first & 0x7f;
+    let scale = 128;
+    for (let i = 1; i < 8; i++) {
       const byte = this.u8();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
@@ -197,18 +267,40 @@ export class ByteReader {
 
   text(): string {
     const size = this.varint();
+    return this.#utf8(this.#need(size), size);
+  }
+
+  /** What `text` reads, for text that is likely to come again. */
+  name(): string {
+    const size = this.varint();
     const at = this.#need(size);
+    if (size > MAX_NAME) return this.#utf8(at, size);
     const bytes = this.bytes;
-    if (size <= 24) {
-      let text = "";
-      let i = at;
-      const end = at + size;
-      for (; i < end; i++) {
-        const code = bytes[i]!;
-        if (code > 0x7f) break;
-        text += String.fromCharCode(code);
+    let hash = size;
+    for (let i = at; i < at + size; i++) hash = (hash * 31 + bytes[i]!) | 0;
+    const slot = hash & (NAMES.length - 1);
+    const known = NAMES[slot]!;
+    if (known.length === size) {
+      let i = 0;
+      while (i < size && known.charCodeAt(i) === bytes[at + i]) i++;
+      if (i === size) return known;
+    }
+    const name = this.#utf8(at, size);
+    // Characters are compared with bytes, so only ASCII is found again.
+    return NAMES[slot] = name;
+  }
+
+  #utf8(at: number, size: number): string {
+    const bytes = this.bytes;
+    if (size <= SHORT_TEXT) {
+      const codes = CODES[size]!;
+      let all = 0;
+      for (let i = 0; i < size; i++) {
+        const code = bytes[at + i]!;
+        codes[i] = code;
+        all |= code;
       }
-      if (i === end) return text;
+      if (all < 0x80) return String.fromCharCode.apply(null, codes);
     }
     return decoder.decode(bytes.subarray(at, at + size));
   }

@@ -77,6 +77,11 @@ export class Channel {
     return this.#closed;
   }
 
+  /** Whether everything is wholly written. */
+  get idle(): boolean {
+    return this.#out.pos === 0 && this.#inFlight === undefined;
+  }
+
   /** Passes over the next `count` frames: they came another way. */
   skip(count: number): void {
     this.#skip += count;

@@ -29,7 +29,10 @@ export interface Handle {
   readonly [handle]: true;
 }
 
-/** Bytes of a value and, in order of their numbers, the handles in it. */
+/**
+ * Bytes of a value and, in order of their numbers, the handles in it. Small
+ * messages share a buffer: never transfer it.
+ */
 export interface Encoded {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly handles: readonly Handle[];
@@ -58,7 +61,6 @@ const Tag = {
   Error: 19,
   Ref: 20,
   Handle: 21,
-  NewKey: 22,
   /** From here on: a small integer, 0 to 127, in the tag itself. */
   SmallInt: 0x80,
 } as const;
@@ -95,6 +97,55 @@ const VIEW_KINDS = new Map<unknown, number>(
   VIEWS.map((type, index) => [type.prototype, index]),
 );
 
+/** So many things are found faster in a list than in a map. */
+const FEW = 8;
+
+/**
+ * Numbers things in the order in which they are met. A map comes into play only
+ * when there are many: making one costs more than encoding a small message.
+ */
+class Numbering<T> {
+  count = 0;
+  readonly #few: (T | undefined)[] = new Array(FEW).fill(undefined);
+  /** All things by number; there if and only if they are more than a few. */
+  #many: Map<T, number> | undefined;
+
+  /** The number of the thing, or -1 if it is new: then it gets the next one. */
+  meet(thing: T): number {
+    if (this.#many !== undefined) return this.#meetMany(this.#many, thing);
+    const few = this.#few;
+    const count = this.count;
+    for (let i = 0; i < count; i++) if (few[i] === thing) return i;
+    if (count < FEW) few[count] = thing;
+    else this.#many = new Map([...few as T[], thing].map((it, i) => [it, i]));
+    this.count = count + 1;
+    return -1;
+  }
+
+  #meetMany(many: Map<T, number>, thing: T): number {
+    const known = many.get(thing);
+    if (known !== undefined) return known;
+    many.set(thing, this.count++);
+    return -1;
+  }
+
+  /** Forgets the things from this number on. */
+  forget(from: number): void {
+    if (this.#many !== undefined) {
+      if (from <= FEW) this.#many = undefined;
+      else {
+        for (const [thing, number] of this.#many) {
+          if (number >= from) this.#many.delete(thing);
+        }
+      }
+    }
+    for (let i = from; i < FEW; i++) this.#few[i] = undefined;
+    this.count = from;
+  }
+}
+
+const NO_HANDLES: readonly Handle[] = Object.freeze([]);
+
 /** Thrown inside the walk; the path is found afterwards, off the hot path. */
 class Unsendable {
   constructor(readonly value: unknown, readonly why: string) {}
@@ -102,11 +153,9 @@ class Unsendable {
 
 class Encoder {
   readonly #out = new ByteWriter(1024);
-  #first: object | undefined;
-  #refs: Map<object, number> | undefined;
-  #refCount = 0;
-  #keys: Map<string, number> | undefined;
-  #handles: Handle[] = [];
+  readonly #objects = new Numbering<object>();
+  readonly #keys = new Numbering<string>();
+  #handles: Handle[] | undefined;
   #depth = 0;
   busy = false;
 
@@ -114,15 +163,13 @@ class Encoder {
     this.busy = true;
     try {
       this.#value(value);
-      const handles = this.#handles;
+      const handles = this.#handles ?? NO_HANDLES;
       return { bytes: this.#out.take(), handles };
     } finally {
       this.#out.pos = 0;
-      this.#first = undefined;
-      this.#refs = undefined;
-      this.#refCount = 0;
-      this.#keys = undefined;
-      this.#handles = [];
+      this.#objects.forget(0);
+      this.#keys.forget(0);
+      this.#handles = undefined;
       this.#depth = 0;
       this.busy = false;
     }
@@ -165,47 +212,28 @@ class Encoder {
 
   #text(value: string): void {
     const out = this.#out;
-    // Only UTF-16 keeps a lone surrogate.
-    if (value.length > 0 && !value.isWellFormed()) {
-      out.u8(Tag.Text16);
-      out.varint(value.length);
-      out.reserve(value.length * 2);
-      for (let i = 0; i < value.length; i++) {
-        const code = value.charCodeAt(i);
-        out.u8(code & 0xff);
-        out.u8(code >> 8);
-      }
-      return;
-    }
     out.u8(Tag.Text);
-    out.text(value);
+    if (out.shortAscii(value)) return;
+    if (value.isWellFormed()) return out.utf8(value);
+    // Only UTF-16 keeps a lone surrogate.
+    out.pos--;
+    out.u8(Tag.Text16);
+    out.varint(value.length);
+    out.reserve(value.length * 2);
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      out.u8(code & 0xff);
+      out.u8(code >> 8);
+    }
   }
 
   /** Numbers the object; true when it was met before (and is written). */
   #seen(value: object): boolean {
-    if (this.#refCount === 0) {
-      this.#first = value;
-      this.#refCount = 1;
-      return false;
-    }
-    let refs = this.#refs;
-    if (refs === undefined) {
-      if (value === this.#first) {
-        this.#out.u8(Tag.Ref);
-        this.#out.varint(0);
-        return true;
-      }
-      refs = this.#refs = new Map([[this.#first!, 0]]);
-    } else {
-      const known = refs.get(value);
-      if (known !== undefined) {
-        this.#out.u8(Tag.Ref);
-        this.#out.varint(known);
-        return true;
-      }
-    }
-    refs.set(value, this.#refCount++);
-    return false;
+    const known = this.#objects.meet(value);
+    if (known < 0) return false;
+    this.#out.u8(Tag.Ref);
+    this.#out.varint(known);
+    return true;
   }
 
   #object(value: object): void {
@@ -255,20 +283,18 @@ class Encoder {
   }
 
   #key(key: string): void {
-    const keys = this.#keys ??= new Map();
-    const known = keys.get(key);
-    if (known !== undefined) return this.#out.varint(known + 1);
-    keys.set(key, keys.size);
-    this.#out.u8(0);
-    this.#text(key);
+    const known = this.#keys.meet(key);
+    this.#out.varint(known + 1);
+    if (known < 0) this.#text(key);
   }
 
   #special(value: object, prototype: unknown): void {
     const out = this.#out;
     if (handle in value) {
+      const handles = this.#handles ??= [];
       out.u8(Tag.Handle);
-      out.varint(this.#handles.length);
-      this.#handles.push(value as Handle);
+      out.varint(handles.length);
+      handles.push(value as Handle);
       return;
     }
     switch (prototype) {
@@ -345,9 +371,8 @@ class Encoder {
     }
     out.u8(Tag.View);
     out.u8(kind);
-    // Views of one buffer stay views of one buffer. A view that covers its
-    // whole buffer (or a part, when nobody else shows the rest) is the hot case
-    // and still writes the buffer as an object of its own.
+    // As in a structured clone: the buffer goes whole, however small the part
+    // of it that the view shows, and views of one buffer stay so.
     const element =
       (value as unknown as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ??
         1;
@@ -380,29 +405,25 @@ class Encoder {
     const out = this.#out;
     const pos = out.pos;
     const depth = this.#depth;
-    const refCount = this.#refCount;
-    const handles = this.#handles.length;
-    const keys = this.#keys?.size ?? 0;
+    const objects = this.#objects.count;
+    const keys = this.#keys.count;
+    const handles = this.#handles?.length ?? 0;
     try {
       this.#value(value);
     } catch (error) {
       if (!(error instanceof Unsendable)) throw error;
       out.pos = pos;
       this.#depth = depth;
-      this.#refCount = refCount;
-      this.#handles.length = handles;
-      for (const [key, ref] of this.#refs ?? []) {
-        if (ref >= refCount) this.#refs!.delete(key);
-      }
-      for (const [key, number] of this.#keys ?? []) {
-        if (number >= keys) this.#keys!.delete(key);
-      }
+      this.#objects.forget(objects);
+      this.#keys.forget(keys);
+      if (this.#handles !== undefined) this.#handles.length = handles;
       this.#text(`[${shown(value)}]`);
     }
   }
 }
 
-let shared: Encoder | undefined;
+/** The encoder of everybody, but for one message inside another. */
+const sharedEncoder = new Encoder();
 
 /** What `encode` is told beside the value. */
 export interface EncodeOptions {
@@ -418,8 +439,7 @@ export interface EncodeOptions {
  */
 export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
   // A getter in the value may send something itself.
-  const encoder = shared === undefined || shared.busy ? new Encoder() : shared;
-  shared ??= encoder;
+  const encoder = sharedEncoder.busy ? new Encoder() : sharedEncoder;
   let encoded: Encoded;
   try {
     encoded = encoder.encode(value);
@@ -500,24 +520,35 @@ export interface DecodeOptions {
   errorClass?: ErrorClassLookup | undefined;
 }
 
+const NO_BYTES = new ByteReader(new Uint8Array());
+const NO_OPTIONS: DecodeOptions = Object.freeze({});
+
 class Decoder {
-  readonly #in: ByteReader;
-  readonly #options: DecodeOptions;
-  readonly #refs: unknown[] = [];
-  readonly #keys: string[] = [];
+  #in = NO_BYTES;
+  #options = NO_OPTIONS;
+  #refs: unknown[] = [];
+  #keys: string[] = [];
   #depth = 0;
+  busy = false;
 
-  constructor(bytes: Uint8Array, options: DecodeOptions) {
-    this.#in = new ByteReader(bytes);
-    this.#options = options;
-  }
-
-  decode(): unknown {
-    const value = this.value();
-    if (this.#in.pos !== this.#in.bytes.length) {
-      throw new SerializationError("Cannot decode: bytes are left over");
+  decode(bytes: Uint8Array, options: DecodeOptions): unknown {
+    this.busy = true;
+    try {
+      const input = this.#in = new ByteReader(bytes);
+      this.#options = options;
+      const value = this.value();
+      if (input.pos !== bytes.length) {
+        throw new SerializationError("Cannot decode: bytes are left over");
+      }
+      return value;
+    } finally {
+      this.#in = NO_BYTES;
+      this.#options = NO_OPTIONS;
+      if (this.#refs.length > 0) this.#refs = [];
+      if (this.#keys.length > 0) this.#keys = [];
+      this.#depth = 0;
+      this.busy = false;
     }
-    return value;
   }
 
   value(): unknown {
@@ -669,11 +700,22 @@ class Decoder {
   #key(): string {
     const number = this.#in.varint();
     if (number === 0) {
-      const key = this.#string();
+      const key = this.#newKey();
       this.#keys.push(key);
       return key;
     }
     return this.#keys[number - 1] ?? this.#corrupt("key");
+  }
+
+  #newKey(): string {
+    switch (this.#in.u8()) {
+      case Tag.Text:
+        return this.#in.name();
+      case Tag.Text16:
+        return this.#text16();
+      default:
+        return this.#corrupt("key");
+    }
   }
 
   #buffer(): ArrayBuffer {
@@ -746,10 +788,15 @@ class Decoder {
   }
 }
 
+/** The decoder of everybody, but for one message inside another. */
+const sharedDecoder = new Decoder();
+
 /** Decodes what {@linkcode encode} wrote; `SerializationError` on bad bytes. */
 export function decode(
   bytes: Uint8Array,
-  options: DecodeOptions = {},
+  options: DecodeOptions = NO_OPTIONS,
 ): unknown {
-  return new Decoder(bytes, options).decode();
+  // An error class may be found, or a handle made, by decoding something.
+  const decoder = sharedDecoder.busy ? new Decoder() : sharedDecoder;
+  return decoder.decode(bytes, options);
 }

@@ -165,8 +165,11 @@ interface PendingCall {
 
 /** A blocking way to the parent, used where the event loop must not turn. */
 export interface SyncPort {
-  /** Sends a request and blocks until its answer. */
-  exchange(request: Uint8Array): Uint8Array;
+  /**
+   * Sends a request and blocks until its answer, at most `patience`
+   * milliseconds where the way can tell the time.
+   */
+  exchange(request: Uint8Array, patience?: number): Uint8Array;
 }
 
 /** How a process ended, for error messages. */
@@ -402,6 +405,9 @@ export class Reference {
   }
 }
 
+/** An operation that every owner answers at once, whatever the object. */
+const FENCE = 255;
+
 /** How many ended processes are remembered by name, for error messages. */
 const ENDED_KEPT = 1000;
 
@@ -413,6 +419,8 @@ export class Hub {
   syncPort: SyncPort | undefined;
   /** Objects with an error that nobody has been told yet. */
   readonly faults = new Set<Reference>();
+  /** Called when something starts to wait here, and when nothing does. */
+  onWaiting: ((waiting: boolean) => void) | undefined;
   /** Finds error classes of the task's module. */
   errorClass: ((name: string) => unknown) | undefined;
 
@@ -423,6 +431,8 @@ export class Hub {
   #nextLease = 1;
   readonly #pending = new Map<number, PendingCall>();
   readonly #serving = new Map<string, Withdraw>();
+  /** Owners that casts went to, by an object that is there. */
+  readonly #castOwners = new Map<string, Reference>();
   readonly #references = new Map<string, WeakRef<Handle>>();
   #parent: Link | undefined;
   readonly #children = new Map<string, Link>();
@@ -766,7 +776,7 @@ export class Hub {
     options: CallOptions,
   ): Promise<Outcome | undefined> {
     const { timeout, signal, undo } = options;
-    const fault = reference.takeFault();
+    const fault = code === FENCE ? undefined : reference.takeFault();
     if (fault !== undefined) {
       if (options.packet) this.dropPacket(options.packet);
       return Promise.reject(fault);
@@ -810,6 +820,17 @@ export class Hub {
     });
   }
 
+  #wait(call: number, pending: PendingCall): void {
+    this.#pending.set(call, pending);
+    if (this.#pending.size === 1) this.onWaiting?.(true);
+  }
+
+  #waitOver(call: number): void {
+    if (this.#pending.delete(call) && this.#pending.size === 0) {
+      this.onWaiting?.(false);
+    }
+  }
+
   #use(reference: Reference): void {
     if (reference.used) return;
     reference.used = true;
@@ -832,7 +853,7 @@ export class Hub {
       // The pending entry keeps the public object alive while it waits.
       const done = (status: number, outcome: Outcome) => {
         settled = true;
-        this.#pending.delete(call);
+        this.#waitOver(call);
         settle(status, outcome);
       };
       const withdraw = this.#perform(object, {
@@ -845,7 +866,7 @@ export class Hub {
         done(status, { number, packet: packet ?? NO_PACKET });
       });
       if (settled || withdraw === undefined) return undefined;
-      this.#pending.set(call, {
+      this.#wait(call, {
         owner: this.path,
         reference,
         settle: done,
@@ -853,7 +874,7 @@ export class Hub {
         abandoned: false,
       });
       return () => {
-        this.#pending.delete(call);
+        this.#waitOver(call);
         withdraw();
       };
     }
@@ -864,7 +885,7 @@ export class Hub {
       undo,
       abandoned: false,
     };
-    this.#pending.set(call, pending);
+    this.#wait(call, pending);
     this.#sendCall(reference, code, call, options);
     if (!this.#pending.has(call)) return undefined;
     return () => {
@@ -998,6 +1019,7 @@ export class Hub {
       if (failure !== undefined) throw this.unpack(failure);
       return;
     }
+    this.#castOwners.set(reference.owner, reference);
     this.#route(reference.owner, Frame.Cast, (out) => {
       out.text(this.path);
       out.varint(reference.id);
@@ -1006,6 +1028,18 @@ export class Hub {
       out.f64(number);
       writePacket(out, packet ?? NO_PACKET);
     });
+  }
+
+  /**
+   * Waits until the owners have seen the casts so far, so that errors of them
+   * are here. For the end of a process; bounded by `patience` milliseconds.
+   */
+  async fence(patience: number): Promise<void> {
+    const waits = [...this.#castOwners].map(([, reference]) =>
+      this.call(reference, FENCE, { timeout: patience }).catch(() => {})
+    );
+    this.#castOwners.clear();
+    await Promise.all(waits);
   }
 
   // ---- Operations, as seen by the owner ----
@@ -1055,6 +1089,7 @@ export class Hub {
       this.#serving.delete(key);
       this.#sendReply(src, call, status, number, packet ?? NO_PACKET);
     };
+    if (operation.code === FENCE) return reply(Status.Done, 0);
     const entry = this.#entries.get(id);
     if (entry === undefined) {
       if (operation.packet) this.dropPacket(operation.packet);
@@ -1261,7 +1296,7 @@ export class Hub {
     const number = input.f64();
     const packet = readPacket(input);
     if (pending === undefined) return this.dropPacket(packet);
-    this.#pending.delete(call);
+    this.#waitOver(call);
     if (!pending.abandoned) return pending.settle(status, { number, packet });
     if (status === Status.Done && pending.undo !== undefined) {
       pending.undo({ number, packet });
@@ -1373,7 +1408,7 @@ export class Hub {
     const error = this.ownerEnded(path);
     for (const [call, pending] of this.#pending) {
       if (!isWithin(pending.owner, path)) continue;
-      this.#pending.delete(call);
+      this.#waitOver(call);
       if (!pending.abandoned) {
         pending.settle(Status.Failed, {
           number: 0,

@@ -162,7 +162,7 @@ export function localPath(url: URL): string {
 /** An import of a loaded module settles soon, unless it is being evaluated. */
 const IMPORT_PATIENCE = 1000;
 
-async function namespaceOf(
+export async function namespaceOf(
   url: string,
   patience = IMPORT_PATIENCE,
 ): Promise<Record<string, unknown> | undefined> {
@@ -204,6 +204,30 @@ function byText(target: AnyFunction, files: readonly string[]) {
   return undefined;
 }
 
+/**
+ * The module to load first in a child that may not read it itself: the one the
+ * function surely is in, or that imports it. A function that is sent by its
+ * source needs none.
+ */
+export function preloadFor({ target, files }: TaskCall): string | undefined {
+  if (typeof target !== "function") return target.module;
+  const text = byText(target, files);
+  if (text !== undefined) return text.module;
+  return files.find((file) => {
+    const outline = outlineOf(file);
+    if (outline === undefined) {
+      return target.name !== "" && !isPseudoModule(file);
+    }
+    return outline.imports.some(({ names }) => names.includes(target.name)) ||
+      outline.definitions.has(target.name);
+  });
+}
+
+/** Whether there is no such file: `deno eval`, stdin. */
+export function isPseudoModule(file: string): boolean {
+  return /\/\$deno\$[^/]*$/.test(file);
+}
+
 function resolveFrom(specifier: string, file: string): string | undefined {
   try {
     if (/^\.{0,2}\//.test(specifier)) return new URL(specifier, file).href;
@@ -239,6 +263,23 @@ async function byImport(target: AnyFunction, files: readonly string[]) {
     }
   }
   return undefined;
+}
+
+/** Finds the exported class that an object is an instance of. */
+export async function locateClass(
+  constructor: AnyFunction,
+  files: readonly string[],
+): Promise<{ kind: "method"; module: string; name: string }> {
+  const found = byText(constructor, files) ??
+    await byImport(constructor, files);
+  if (found !== undefined) return { kind: "method", ...found };
+  const place = await locateFunction(constructor);
+  if (place !== undefined && place.captured.length === 0) {
+    return { kind: "method", module: place.url, name: constructor.name };
+  }
+  throw new TaskReferenceError(
+    `Cannot find class "${constructor.name}" among the exports of a module: export it from the module that makes the object, or grant --allow-sys`,
+  );
 }
 
 const located = new WeakMap<AnyFunction, Promise<Task>>();

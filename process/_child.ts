@@ -1,0 +1,246 @@
+// Copyright 2026 the multitask authors. MIT license.
+// A child as its parent sees it, from the start to the end: what Process, warm
+// spares and fork() have in common.
+//
+//   starting --connects--> ready --task sent--> busy --program ends--> draining
+//       \___________________________\_______________________________/    |
+//                                                    read to the end, or |
+//                                                    out of patience     v
+//                                                                      ended
+//
+// `#enter` is the only place that changes the state. The program's exit status
+// decides that it has ended; what it wrote before is read to the end first, so
+// that a result and whatever it sent arrive before the news of its death.
+
+import { CancelOnce } from "./_cancel_once.ts";
+import { type Ended, hub, Link, type Packet } from "../ipc/_hub.ts";
+import type { ChildStream } from "./_listener.ts";
+import { Channel } from "../ipc/_channel.ts";
+import type { ToChild, ToParent } from "./_protocol.ts";
+import {
+  type ExitStatus,
+  spawn,
+  type Spawned,
+  type SpawnOptions,
+} from "./_spawn.ts";
+
+/** See the file comment. */
+export type ChildState = "starting" | "ready" | "busy" | "draining" | "ended";
+
+/** What a child's messages lead to. */
+export interface ChildEvents {
+  /** A message, and the packet that follows it where one does. */
+  message(message: ToParent, packet: Packet | undefined): void;
+  /** It has ended, and all it sent has been seen. */
+  ended(status: ExitStatus): void;
+}
+
+/**
+ * After the exit the channel is read to its end. A grandchild may hold an
+ * inherited descriptor open: then silence of this long is the end.
+ */
+const DRAIN_SILENCE = 100;
+
+let nextNumber = 1;
+
+/** Children that live, in the order of their start. */
+export const liveChildren: Set<Child> = new Set();
+
+/** A child. See the file comment. */
+export class Child {
+  readonly path: string;
+  readonly pid: number;
+  readonly stdout: Spawned["stdout"];
+  readonly stderr: Spawned["stderr"];
+  /** Resolves when it has connected; never rejects, see `ended`. */
+  readonly connected: Promise<void>;
+  /** Resolves when it has ended and all it sent has been seen. */
+  readonly ended: Promise<ExitStatus>;
+  name: string;
+  #state: ChildState = "starting";
+  #status: ExitStatus | undefined;
+  #events: ChildEvents | undefined;
+  #pending: [ToParent, Packet | undefined][] = [];
+  #awaited: ToParent | undefined;
+  #link: Link | undefined;
+  #stream: ChildStream | undefined;
+  #sync = new Set<Channel>();
+  #linkEnded: Promise<void> | undefined;
+  readonly #program: Spawned;
+  readonly #readers = new Set<Promise<void>>();
+  #holds = 0;
+  #held = true;
+
+  constructor(
+    name: string,
+    options: Omit<SpawnOptions, "path" | "channel" | "sync">,
+  ) {
+    this.name = name;
+    this.path = `${hub.path}.${nextNumber++}`;
+    const connected = Promise.withResolvers<void>();
+    this.connected = connected.promise;
+    this.#program = spawn({
+      ...options,
+      path: this.path,
+      channel: (stream) => {
+        this.#open(stream);
+        connected.resolve();
+      },
+      sync: (stream) => this.#openSync(stream),
+    });
+    this.pid = this.#program.pid;
+    this.stdout = this.#program.stdout;
+    this.stderr = this.#program.stderr;
+    liveChildren.add(this);
+    this.ended = this.#program.status.then((status) => this.#end(status));
+  }
+
+  get state(): ChildState {
+    return this.#state;
+  }
+
+  /** How it ended; `undefined` while it has not. */
+  get status(): ExitStatus | undefined {
+    return this.#status;
+  }
+
+  #enter(state: ChildState): void {
+    this.#state = state;
+  }
+
+  #open(stream: ChildStream): void {
+    if (this.#state !== "starting") return stream.close();
+    this.#enter("ready");
+    // The program keeps its parent alive, its channel does not.
+    stream.unref();
+    this.#stream = stream;
+    const end = Promise.withResolvers<void>();
+    this.#linkEnded = end.promise;
+    const link = new Link(hub, this.path, false, stream, {
+      control: (packet) => this.#control(packet),
+      end: end.resolve,
+    });
+    this.#link = link;
+    hub.addChild(link);
+    this.#read(link.channel);
+  }
+
+  #read(channel: Channel): void {
+    const reading = channel.run().finally(() => this.#readers.delete(reading));
+    this.#readers.add(reading);
+  }
+
+  #openSync(stream: ChildStream): void {
+    stream.unref();
+    const channel: Channel = new Channel(stream, {
+      frame: (_kind, body) => {
+        this.#link?.serveSync(body.slice(), (answer) => {
+          channel.begin(answer[0]!).raw(answer.subarray(1));
+          channel.commit();
+        });
+      },
+      end: () => this.#sync.delete(channel),
+    });
+    this.#sync.add(channel);
+    this.#read(channel);
+  }
+
+  #control(packet: Packet): void {
+    if (this.#awaited !== undefined) {
+      const message = this.#awaited;
+      this.#awaited = undefined;
+      // The frame's bytes are only there during this call.
+      return this.#deliver(message, {
+        bytes: packet.bytes.slice(),
+        refs: packet.refs,
+      });
+    }
+    // It comes from a process that showed our token: its shape is ours.
+    const message = hub.unpack(packet) as ToParent;
+    if (message.type === "reached") this.#deliver(message, undefined);
+    else this.#awaited = message;
+  }
+
+  #deliver(message: ToParent, packet: Packet | undefined): void {
+    if (this.#events === undefined) this.#pending.push([message, packet]);
+    else this.#events.message(message, packet);
+  }
+
+  /** Whose child this is now: a spare gets its owner late. */
+  listen(events: ChildEvents): void {
+    this.#events = events;
+    for (const [message, packet] of this.#pending.splice(0)) {
+      events.message(message, packet);
+    }
+    if (this.#status !== undefined) events.ended(this.#status);
+  }
+
+  /** Sends a control message, and a packet after it where one belongs. */
+  send(message: ToChild, packet?: Packet): void {
+    if (this.#link === undefined) return;
+    if (message.type !== "interrupt") this.#enter("busy");
+    this.#link.sendControl(hub.pack(message));
+    if (packet !== undefined) this.#link.sendControl(packet);
+  }
+
+  async #end(status: ExitStatus): Promise<ExitStatus> {
+    this.#enter("draining");
+    await this.#drain();
+    for (const channel of this.#sync) channel.close();
+    this.#link?.channel.close();
+    await Promise.all(this.#readers);
+    this.#status = status;
+    this.#enter("ended");
+    liveChildren.delete(this);
+    const { exitCode, signal } = status;
+    const ended: Ended = { name: this.name, pid: this.pid, exitCode, signal };
+    hub.childEnded(this.path, ended);
+    this.#events?.ended(status);
+    return status;
+  }
+
+  async #drain(): Promise<void> {
+    const { channel } = this.#link ?? {};
+    if (channel === undefined) return;
+    using silence = new CancelOnce();
+    let received = -1;
+    while (!channel.closed && channel.received !== received) {
+      received = channel.received;
+      await Promise.race([this.#linkEnded, silence.after(DRAIN_SILENCE)]);
+    }
+  }
+
+  kill(signal: Deno.Signal): void {
+    if (this.#state === "draining" || this.#state === "ended") return;
+    try {
+      this.#program.kill(signal);
+    } catch {
+      // It ended in this moment; its status is on the way.
+    }
+  }
+
+  /** Whether it keeps the program alive by itself. */
+  set held(held: boolean) {
+    this.#held = held;
+    this.#applyHold();
+  }
+
+  /** Keeps the program alive while somebody waits for it. */
+  hold(): () => void {
+    this.#holds++;
+    this.#applyHold();
+    let done = false;
+    return () => {
+      if (done) return;
+      done = true;
+      this.#holds--;
+      this.#applyHold();
+    };
+  }
+
+  #applyHold(): void {
+    if (this.#state === "ended") return;
+    if (this.#held || this.#holds > 0) this.#program.ref();
+    else this.#program.unref();
+  }
+}

@@ -1,0 +1,17 @@
+// Copyright 2026 the multitask authors. MIT license.
+// Makes a process a child: joins the tree and learns what to do. A module of
+// its own, because it may have to run before the task's module is loaded.
+
+import { CHILD_ENTRY } from "./_entries.ts";
+import { introduce, joinTree, type Orders } from "./_child_runtime.ts";
+
+async function boot(): Promise<Orders> {
+  const orders = await joinTree();
+  introduce(orders.order.self);
+  return orders;
+}
+
+/** What the parent has told; `undefined` where this is no child. */
+export const orders: Orders | undefined = Deno.mainModule === CHILD_ENTRY
+  ? await boot()
+  : undefined;

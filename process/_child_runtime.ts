@@ -1,0 +1,265 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The child's side: how it joins the tree, runs its task and ends.
+//
+//   bootstrap (stdin) -> connect, hello -> told what to do -> task -> result
+//   -> its own children have ended -> all is sent -> exit
+//
+// Loaded by the entry modules, and by nobody else.
+
+import { Link, type Packet } from "../ipc/_hub.ts";
+import { hub } from "../ipc/_hub.ts";
+import type { ByteStream } from "../ipc/_channel.ts";
+import { loadTask } from "../ipc/_task.ts";
+import { TaskReferenceError } from "../ipc/errors.ts";
+import { joinChildren } from "./_end_of_program.ts";
+import { NodeStream } from "./_node_stream.ts";
+import {
+  type Bootstrap,
+  CHANNEL_FD,
+  helloBytes,
+  type Introduction,
+  MAX_BOOTSTRAP,
+  Role,
+  type ToChild,
+  type ToParent,
+} from "./_protocol.ts";
+import { runAsTask, self } from "./_self.ts";
+import { silenceStdin } from "./_stdin.ts";
+import { openSyncPort } from "./_sync_port.ts";
+import { orderWatchdog } from "./_watchdog.ts";
+
+/** Before a blocking flush at the exit is given up, in milliseconds. */
+const FLUSH_PATIENCE = 10_000;
+
+/** Before an owner that does not answer is left alone, in milliseconds. */
+const FENCE_PATIENCE = 5000;
+
+type Stream = ByteStream & { ref?(): void; unref?(): void };
+
+/** The orders that tell a child what to do. */
+export type Order = Exclude<ToChild, { type: "interrupt" }>;
+
+/** An order, with the packet that belongs to it. */
+export interface Orders {
+  readonly order: Order;
+  readonly packet: Packet | undefined;
+}
+
+const realExit = Deno.exit;
+
+async function readBootstrap(): Promise<Bootstrap> {
+  const buffer = new Uint8Array(MAX_BOOTSTRAP);
+  let have = 0;
+  while (!buffer.subarray(0, have).includes(10)) {
+    const count = await Deno.stdin.read(buffer.subarray(have));
+    // Without a parent there is nothing to do.
+    if (!count) realExit(1);
+    have += count!;
+  }
+  return JSON.parse(
+    new TextDecoder().decode(buffer.subarray(0, buffer.indexOf(10))),
+  );
+}
+
+async function connect(bootstrap: Bootstrap): Promise<Stream> {
+  const { address } = bootstrap;
+  let stream: Stream;
+  if (address.kind === "fd") {
+    const { Socket } = await import("node:net");
+    stream = new NodeStream(new Socket({ fd: CHANNEL_FD }));
+  } else if (address.kind === "unix") {
+    stream = await Deno.connect({ transport: "unix", path: address.path });
+  } else {
+    stream = await Deno.connect({ hostname: "127.0.0.1", port: address.port });
+  }
+  const hello = helloBytes(Role.Channel, bootstrap.token);
+  for (let at = 0; at < hello.length;) {
+    at += await stream.write(hello.subarray(at));
+  }
+  return stream;
+}
+
+let link: Link | undefined;
+let stream: Stream | undefined;
+
+/** Joins the tree and waits for orders. Ends the process if there are none. */
+export async function joinTree(): Promise<Orders> {
+  const bootstrap = await readBootstrap();
+  silenceStdin();
+  const orders = Promise.withResolvers<Orders>();
+  let awaited: Order | undefined;
+  try {
+    stream = await connect(bootstrap);
+  } catch {
+    realExit(1); // The parent is gone, or has given up on us.
+  }
+  hub.path = bootstrap.path;
+  link = new Link(hub, parentPath(bootstrap.path), true, stream!, {
+    control: (packet) => {
+      if (awaited !== undefined) {
+        const order = awaited;
+        awaited = undefined;
+        return orders.resolve({
+          order,
+          packet: { bytes: packet.bytes.slice(), refs: packet.refs },
+        });
+      }
+      // It comes from the parent, whose shapes are ours.
+      const message = hub.unpack(packet) as ToChild;
+      if (message.type === "interrupt") {
+        return self.interrupted.abort(
+          new DOMException("The process was interrupted", "AbortError"),
+        );
+      }
+      if (message.type === "replay") {
+        return orders.resolve({ order: message, packet: undefined });
+      }
+      awaited = message;
+    },
+    // The parent has closed the channel: it has ended.
+    end: () => realExit(1),
+  });
+  hub.setParent(link);
+  self.parentAlive = true;
+  link.channel.run();
+  hub.syncPort = await openSyncPort(bootstrap);
+  // Ctrl-C belongs to the parent.
+  Deno.addSignalListener("SIGINT", () => {});
+  if (bootstrap.watch) {
+    orderWatchdog({ type: "watch", directory: bootstrap.directory });
+  }
+  Deno.exit = exitFlushed;
+  globalThis.addEventListener("unload", () => flushSync());
+  return await orders.promise;
+}
+
+function parentPath(path: string): string {
+  return path.slice(0, path.lastIndexOf("."));
+}
+
+/** Takes over who this process is. */
+export function introduce(introduction: Introduction): void {
+  self.name = introduction.name;
+  self.daemon = introduction.daemon;
+  self.parent = introduction.parent;
+}
+
+/** Sends a control message to the parent, and a packet after it. */
+export function sendToParent(message: ToParent, packet?: Packet): void {
+  link!.sendControl(hub.pack(message));
+  if (packet !== undefined) link!.sendControl(packet);
+}
+
+/** Lets the channel keep the process alive, or not. */
+export function holdChannel(held: boolean): void {
+  if (held) stream?.ref?.();
+  else stream?.unref?.();
+}
+
+/** Prints what ends the process, as Python does. */
+export function printFailure(error: unknown): void {
+  const shown = error instanceof TaskReferenceError
+    ? `${error.name}: ${error.message}`
+    : error instanceof Error
+    ? Deno.inspect(error, { colors: false })
+    : String(error);
+  const bytes = new TextEncoder().encode(`Process ${self.name}:\n${shown}\n`);
+  for (let at = 0; at < bytes.length;) {
+    at += Deno.stderr.writeSync(bytes.subarray(at));
+  }
+}
+
+/** Sends what is unsent without turning the event loop. */
+function flushSync(): void {
+  const channel = link?.channel;
+  if (channel === undefined || channel.closed || channel.idle) return;
+  try {
+    hub.syncPort!.exchange(hub.syncRequest(0), FLUSH_PATIENCE);
+  } catch {
+    // The parent is gone, and with it everybody who could read it.
+  }
+}
+
+/** `Deno.exit` in a child: nothing that was sent is lost. */
+function exitFlushed(code?: number): never {
+  if (reportFaults() && !code) code = 1;
+  flushSync();
+  return code === undefined ? realExit() : realExit(code);
+}
+
+/** Prints errors of operations that nobody awaited; true if there were any. */
+function reportFaults(): boolean {
+  const faults = [...hub.faults];
+  for (const reference of faults) printFailure(reference.takeFault());
+  return faults.length > 0;
+}
+
+/** Ends the process when everything is done: children, faults, flush. */
+async function finish(code: number): Promise<never> {
+  await joinChildren();
+  // An error of the last operation may only now be coming.
+  await hub.fence(FENCE_PATIENCE);
+  await link!.channel.flushed();
+  if (reportFaults() && code === 0) code = 1;
+  return realExit(code);
+}
+
+function fail(error: unknown): void {
+  let packet: Packet;
+  try {
+    packet = hub.pack(error, "error");
+  } catch {
+    packet = hub.pack(new Error(String(error)));
+  }
+  sendToParent({ type: "failed" }, packet);
+}
+
+let settled = false;
+
+/** The first failure, or the result, is what the parent gets. */
+function settle(error: unknown, failed: boolean, result?: unknown): void {
+  if (settled) return;
+  settled = true;
+  if (!failed) {
+    try {
+      sendToParent({ type: "done" }, hub.pack(result, "result"));
+      finish(0);
+      return;
+    } catch (unsendable) {
+      error = unsendable;
+    }
+  }
+  printFailure(error);
+  fail(error);
+  finish(1);
+}
+
+/** Runs the task that the parent has sent. */
+export async function runTask({ order, packet }: Orders): Promise<void> {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    settle(event.reason, true);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    settle(event.error, true);
+  });
+  try {
+    if (order.type === "refuse") throw hub.unpack(packet!);
+    if (order.type !== "run") throw new Error("Unexpected order");
+    const { task } = order;
+    if (task.kind === "method") {
+      const { runMethod } = await import("./_subclass.ts");
+      const run = await runMethod(task, hub.unpack(packet!));
+      settle(undefined, false, await runAsTask(run));
+      return;
+    }
+    const { run, namespace } = await loadTask(task);
+    hub.errorClass = (name) => namespace?.[name];
+    // The parent has packed a list.
+    const args = hub.unpack(packet!) as unknown[];
+    settle(undefined, false, await runAsTask(() => run(...args)));
+  } catch (error) {
+    settle(error, true);
+  }
+}

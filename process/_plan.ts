@@ -1,0 +1,106 @@
+// Copyright 2026 the multitask authors. MIT license.
+// From the options of a process to the start of its child.
+
+import { shown } from "../ipc/_options.ts";
+import { localPath } from "../ipc/_task.ts";
+import { PermissionBroker } from "./_broker.ts";
+import { Child } from "./_child.ts";
+import { BOOT_ENTRY, CHILD_ENTRY } from "./_entries.ts";
+import { type Grants, resolveGrants } from "./_permissions.ts";
+import { moduleArgument, runtimeCommand } from "./_runtime.ts";
+import type { ProcessSpawnOptions } from "./process.ts";
+
+/** How a child will be started. */
+export interface SpawnPlan {
+  /** The same for plans whose children can stand in for each other. */
+  readonly key: string;
+  /** Whether any task can be given to such a child. */
+  readonly general: boolean;
+  /** Starts a child. */
+  spawn(name: string): Child;
+}
+
+/** What a child starts with: its own entry, or a main module after `first`. */
+export interface EntryPoint {
+  readonly first: readonly string[];
+  readonly main: readonly string[];
+}
+
+/** Works out and checks all that is needed to start a child. */
+export function spawnPlan(
+  action: string,
+  options: ProcessSpawnOptions,
+  /** The module of the task, for a child that may not read it itself. */
+  preload: string | undefined,
+  entry?: EntryPoint,
+): SpawnPlan {
+  const mode = options.permissions ?? "inherit";
+  const grants: Grants = resolveGrants(action, mode);
+  const { program, flags } = runtimeCommand(action, options.runtime ?? {});
+  const env = checkEnv(action, options.env);
+  const cwd = options.cwd instanceof URL ? localPath(options.cwd) : options.cwd;
+  const needed = entry === undefined && grants.read !== true &&
+      preload?.startsWith("file:")
+    ? preload
+    : undefined;
+  const first = entry?.first ??
+    (needed === undefined ? [] : [BOOT_ENTRY, needed]);
+  const spawnOptions = {
+    action,
+    program,
+    flags: [
+      ...flags,
+      ...first.map((url) => `--preload=${moduleArgument(url)}`),
+    ],
+    grants,
+    entry: entry?.main ?? [moduleArgument(CHILD_ENTRY)],
+    env,
+    cwd,
+    stdout: options.stdout ?? "inherit",
+    stderr: options.stderr ?? "inherit",
+  };
+  return {
+    key: JSON.stringify([mode, spawnOptions]),
+    general: first.length === 0 && mode !== "exact",
+    spawn(name) {
+      if (mode !== "exact") return new Child(name, spawnOptions);
+      const broker = new PermissionBroker(action);
+      try {
+        const child = new Child(name, {
+          ...spawnOptions,
+          env: { ...env, ...broker.env },
+        });
+        child.ended.finally(() => broker.close());
+        return child;
+      } catch (error) {
+        broker.close();
+        throw error;
+      }
+    },
+  };
+}
+
+function checkEnv(
+  action: string,
+  env: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const checked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env ?? {})) {
+    if (typeof value !== "string") {
+      throw new TypeError(
+        `Cannot ${action}: "env.${name}" must be a string, received ${
+          shown(value)
+        }`,
+      );
+    }
+    if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
+      throw new TypeError(
+        `Cannot ${action}: "env" has the variable ${
+          shown(name)
+        }, which no environment can hold`,
+      );
+    }
+    checked[name] = value;
+  }
+  return checked;
+}

@@ -1,0 +1,93 @@
+// Copyright 2026 the multitask authors. MIT license.
+// What parent and child say to each other beside the hub's frames.
+//
+//   parent -> child, over stdin:    Bootstrap, one line of JSON; then nothing:
+//                                   its end-of-file means the parent is gone
+//   child -> parent, when connected: HELLO_SIZE bytes: role, token
+//   parent -> child, control:       task + arguments | replay | refuse
+//                                   interrupt
+//   child -> parent, control:       done + result | failed + error
+//                                   reached (a forked child is at its call)
+
+import type { Task } from "../ipc/_task.ts";
+
+/** Where the parent waits for its child. */
+export type Address =
+  | { kind: "unix"; path: string }
+  | { kind: "tcp"; port: number }
+  /** Inherited descriptors: `CHANNEL_FD` and `SYNC_FD`. */
+  | { kind: "fd" };
+
+/** The descriptor of the channel, where it is inherited. */
+export const CHANNEL_FD = 3;
+
+/** The descriptor for blocking requests, where it is inherited. */
+export const SYNC_FD = 4;
+
+/** What a child is told on its stdin. */
+export interface Bootstrap {
+  readonly address: Address;
+  /** The child's secret, in hex. */
+  readonly token: string;
+  /** The child's place in the tree. */
+  readonly path: string;
+  /**
+   * Whether the child has to watch for the end of its stdin: where the kernel
+   * does not end it with its parent.
+   */
+  readonly watch: boolean;
+  /** A directory to remove when the parent is gone. */
+  readonly directory?: string;
+}
+
+/** The length of a hello. */
+export const HELLO_SIZE = 33;
+
+/** Roles of a connection, the first byte of a hello. */
+export const Role = { Channel: 1, Sync: 2 } as const;
+
+/** The longest line of a bootstrap. */
+export const MAX_BOOTSTRAP = 4096;
+
+/** Who a process is, as others are told. */
+export interface Identity {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** What a child is told about itself with its task. */
+export interface Introduction {
+  readonly name: string;
+  readonly daemon: boolean;
+  readonly parent: Identity;
+}
+
+/** Control messages to a child. `run` is followed by the arguments' packet. */
+export type ToChild =
+  | {
+    readonly type: "run";
+    readonly self: Introduction;
+    readonly task: Task | { kind: "method"; module: string; name: string };
+  }
+  | {
+    readonly type: "replay";
+    readonly self: Introduction;
+    /** What earlier calls of `fork()` gave. */
+    readonly forks: readonly number[];
+  }
+  | { readonly type: "refuse"; readonly self: Introduction }
+  | { readonly type: "interrupt" };
+
+/** Control messages to a parent. The first two are followed by a packet. */
+export type ToParent =
+  | { readonly type: "done" }
+  | { readonly type: "failed" }
+  | { readonly type: "reached" };
+
+/** Writes the hello of a connection. */
+export function helloBytes(role: number, token: string): Uint8Array {
+  const hello = new Uint8Array(HELLO_SIZE);
+  hello[0] = role;
+  hello.set(Uint8Array.fromHex(token), 1);
+  return hello;
+}

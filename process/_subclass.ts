@@ -1,0 +1,66 @@
+// Copyright 2026 the multitask authors. MIT license.
+// Subclasses with a `run()` of their own. The other side makes the object with
+// the base class's constructor (so that the base's private fields are there)
+// and gives it the own fields; the subclass's constructor does not run.
+
+import type { AnyFunction } from "../ipc/_task.ts";
+import { TaskReferenceError } from "../ipc/errors.ts";
+
+/** The base class, registered by its module: this one must not import it. */
+let base: (new (options: { name: string }) => object) | undefined;
+
+/** Makes the base class known. */
+export function setBase(
+  constructor: new (options: { name: string }) => object,
+): void {
+  base = constructor;
+}
+
+/**
+ * The fields that an object of a subclass carries over. The base class's own
+ * are private, but for its name.
+ */
+export function ownFields(object: object): Record<string, unknown> {
+  return { ...object };
+}
+
+/** Finds the class and binds `run()` to an object with these fields. */
+export async function runMethod(
+  { module, name }: { module: string; name: string },
+  fields: unknown,
+): Promise<() => unknown> {
+  await import("./process.ts");
+  const namespace = await import(module) as Record<string, unknown>;
+  const subclass = namespace[name];
+  if (typeof subclass !== "function") {
+    throw new TaskReferenceError(
+      `Cannot find class "${name}" in ${module}: export it`,
+    );
+  }
+  const object = Reflect.construct(base!, [{ name: "" }], subclass);
+  Object.assign(object, fields);
+  const { run } = object as { run: AnyFunction };
+  return () => {
+    try {
+      const result = run.call(object);
+      return result instanceof Promise
+        ? result.catch((error) => Promise.reject(explained(error, name)))
+        : result;
+    } catch (error) {
+      throw explained(error, name);
+    }
+  };
+}
+
+const PRIVATE =
+  /private (?:member|field|method|name)|Receiver must be|Cannot (?:read|write) private/i;
+
+function explained(error: unknown, name: string): unknown {
+  if (!(error instanceof TypeError) || !PRIVATE.test(error.message)) {
+    return error;
+  }
+  return new TaskReferenceError(
+    `Class "${name}" uses private #fields, which cannot be carried to another process (${error.message}): use ordinary fields, which TypeScript can keep private`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,642 @@
+// Copyright 2026 the multitask authors. MIT license.
+
+import { attributeError } from "../ipc/_error_codec.ts";
+import { hub, type Packet } from "../ipc/_hub.ts";
+import {
+  checkInteger,
+  checkWait,
+  shown,
+  type WaitOptions,
+} from "../ipc/_options.ts";
+import {
+  callerFiles,
+  checkTarget,
+  locateClass,
+  locateTask,
+  preloadFor,
+  type Task,
+  type TaskCall,
+} from "../ipc/_task.ts";
+import type { Target } from "../ipc/task_ref.ts";
+import { type Waitable, waitable } from "../ipc/_waitable.ts";
+import {
+  ClosedError,
+  InvalidStateError,
+  RemoteError,
+  TaskReferenceError,
+  WorkerLostError,
+} from "../ipc/errors.ts";
+import type { Child } from "./_child.ts";
+import {
+  endAll,
+  GRACE,
+  setDaemon,
+  watchInterrupts,
+} from "./_end_of_program.ts";
+import type { PermissionMode } from "./_permissions.ts";
+import { spawnPlan } from "./_plan.ts";
+import type { Introduction } from "./_protocol.ts";
+import type { RuntimeOptions } from "./_runtime.ts";
+import { mayStart, self } from "./_self.ts";
+import { keepSpares, takeSpare } from "./_spares.ts";
+import type { ExitStatus, OutputMode } from "./_spawn.ts";
+import { ownFields, setBase } from "./_subclass.ts";
+
+/** Options of a {@linkcode Process} that do not concern its target. */
+export interface ProcessBaseOptions {
+  /**
+   * A label; need not be unique.
+   *
+   * @default {"Process-1"} and so on; `Process-1:1` for children of that one
+   */
+  name?: string;
+  /**
+   * Whether the process is ended when the program ends, instead of keeping it
+   * alive. A daemon may not start processes.
+   *
+   * @default {false}
+   */
+  daemon?: boolean;
+  /**
+   * What the process may do; never more than this one.
+   *
+   * @default {"inherit"}
+   */
+  permissions?: PermissionMode;
+  /**
+   * Environment variables to add to this process's own.
+   *
+   * @default {{}}
+   */
+  env?: Readonly<Record<string, string>>;
+  /** The working directory. The default is this process's own. */
+  cwd?: string | URL;
+  /**
+   * Where its stdout goes; `"piped"` makes it readable as `stdout`, and then it
+   * has to be read.
+   *
+   * @default {"inherit"}
+   */
+  stdout?: OutputMode;
+  /**
+   * Where its stderr goes; `"piped"` makes it readable as `stderr`, and then it
+   * has to be read.
+   *
+   * @default {"inherit"}
+   */
+  stderr?: OutputMode;
+  /**
+   * Ends the process when it is aborted: SIGTERM, and SIGKILL five seconds
+   * later. `result` rejects with `signal.reason`.
+   */
+  signal?: AbortSignal;
+  /** How its Deno is started. */
+  runtime?: RuntimeOptions;
+}
+
+/** Options of a {@linkcode Process}. */
+export interface ProcessOptions<
+  A extends unknown[] = unknown[],
+  R = unknown,
+> extends ProcessBaseOptions {
+  /** What to run: an exported function, a self-contained one, or a reference. */
+  target?: Target<A, R>;
+  /**
+   * The arguments: anything structured clone carries, and handles (queues,
+   * locks, connections).
+   *
+   * @default {[]}
+   */
+  args?: NoInfer<A>;
+}
+
+/** How a process ended. */
+export interface ProcessExit {
+  /** The exit code; `-n` for signal `n`. */
+  readonly exitCode: number;
+  /** The signal that ended it, or `null`. */
+  readonly signal: string | null;
+}
+
+/** What concerns the start of a child, of a {@linkcode Process}'s options. */
+export type ProcessSpawnOptions = Pick<
+  ProcessBaseOptions,
+  "permissions" | "env" | "cwd" | "stdout" | "stderr" | "runtime"
+>;
+
+const OUTPUT_MODES: readonly unknown[] = ["inherit", "null", "piped"];
+
+let nextName = 1;
+
+/** The name of the next child that is given none. */
+export function childName(): string {
+  const own = /^Process-([\d:]+)$/.exec(self.name)?.[1];
+  return `Process-${own === undefined ? "" : `${own}:`}${nextName++}`;
+}
+
+/** Processes by their children, for `activeChildren()`. */
+export const processes: Map<Child, Process> = new Map();
+
+/** Makes the handle of a forked child; for `fork()` only. */
+export let adoptChild: (child: Child, reached: () => void) => Process;
+
+/**
+ * A function that runs in another process.
+ *
+ * Python: `multiprocessing.Process`. The differences: `start` spawns a new Deno
+ * (there is no fork), which imports the target's module and takes the function
+ * from it; `result` gives what the target returned, or its error; a child ends
+ * when its parent does, however that ends; its permissions are the parent's or
+ * fewer.
+ *
+ * ```text
+ * initial --start--> running --target settled, exit, signal--> ended --close--> closed
+ * ```
+ *
+ * The child ends when the target has settled, its own children that are no
+ * daemons have ended, and everything it sent has left; timers that are left
+ * over do not hold it. An uncaught error prints the name of the process and the
+ * stack to stderr and gives exit code 1.
+ *
+ * In the module that starts processes put the start under
+ * `if (import.meta.main)`: the child imports the same module.
+ *
+ * **Disposal**: `await using` ends the process: SIGTERM, after five seconds
+ * SIGKILL, and waits.
+ *
+ * @typeParam A The parameters of the target.
+ * @typeParam R What the target returns.
+ *
+ * @example
+ * ```ts
+ * import { Process } from "@multitask/std/process";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const process = new Process({
+ *   target: (a: number, b: number) => a + b,
+ *   args: [1, 2],
+ * });
+ * process.start();
+ * assertEquals(await process.result, 3);
+ * await process.join();
+ * assertEquals(process.exitCode, 0);
+ * ```
+ */
+export class Process<A extends unknown[] = unknown[], R = unknown>
+  implements Waitable, AsyncDisposable {
+  static {
+    setBase(this);
+    adoptChild = (child, reached) => {
+      const process = new Process<unknown[], unknown>({ name: child.name });
+      process.#attach(child, undefined, reached);
+      return process;
+    };
+  }
+
+  /** The label of the process. */
+  name: string;
+  readonly #options: Readonly<ProcessOptions<A, R>>;
+  readonly #call: TaskCall | undefined;
+  /** Where a subclass was made: its module, most likely. */
+  readonly #files: readonly string[];
+  readonly #result = Promise.withResolvers<R>();
+  readonly #exited = Promise.withResolvers<ProcessExit>();
+  #child: Child | undefined;
+  #exit: ProcessExit | undefined;
+  /** A start while a forked child replays: nothing runs. */
+  #replayed = false;
+  #closed = false;
+  #daemon: boolean;
+
+  /**
+   * Makes a process; nothing runs before {@linkcode Process.start}.
+   *
+   * @throws {TypeError} If an option has a wrong type.
+   * @throws {TaskReferenceError} If the target is a native or bound function.
+   */
+  constructor(options: ProcessOptions<A, R> = {}) {
+    const action = "create process";
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(
+        `Cannot ${action}: the options must be an object, received ${
+          shown(options)
+        }`,
+      );
+    }
+    const { target, args, name, stdout, stderr, signal } = options;
+    if (args !== undefined && !Array.isArray(args)) {
+      throw new TypeError(
+        `Cannot ${action}: "args" must be an array, received ${shown(args)}`,
+      );
+    }
+    if (name !== undefined && typeof name !== "string") {
+      throw new TypeError(
+        `Cannot ${action}: "name" must be a string, received ${shown(name)}`,
+      );
+    }
+    for (const [key, value] of Object.entries({ stdout, stderr })) {
+      if (value !== undefined && !OUTPUT_MODES.includes(value)) {
+        throw new TypeError(
+          `Cannot ${action}: "${key}" must be "inherit", "null" or "piped", received ${
+            shown(value)
+          }`,
+        );
+      }
+    }
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new TypeError(
+        `Cannot ${action}: "signal" must be an AbortSignal, received ${
+          shown(signal)
+        }`,
+      );
+    }
+    this.#options = { ...options };
+    this.#call = target === undefined ? undefined : checkTarget(action, target);
+    this.#files = this.#call === undefined && new.target !== Process
+      ? callerFiles()
+      : [];
+    this.name = name ?? childName();
+    this.#daemon = options.daemon ?? false;
+    // A failure nobody reads has been printed by the child.
+    this.#result.promise.catch(() => {});
+  }
+
+  /**
+   * Keeps `count` children started and waiting, so that a `start` takes
+   * milliseconds. They are used for processes with the same options (as far as
+   * they concern the start of a child) and replaced when they are taken. They
+   * do not keep the program alive; 0 ends them. Resolves when all are ready.
+   *
+   * @param count How many to keep.
+   * @param options What they are started with.
+   */
+  static async prewarm(
+    count: number,
+    options: ProcessSpawnOptions = {},
+  ): Promise<void> {
+    checkInteger("prewarm", "count", count, 0);
+    await keepSpares(count, spawnPlan("prewarm", options, undefined));
+  }
+
+  /**
+   * Starts the process. Its pid is known at once.
+   *
+   * @throws {InvalidStateError} If it was started before; if this process is a
+   * daemon; if a child's module starts processes while it is loaded.
+   * @throws {SerializationError} If the arguments cannot be sent; names the
+   * path. Nothing was started then.
+   * @throws {PermissionNeededError} If a permission is missing; names the flag.
+   */
+  start(): void {
+    const action = `start process "${this.name}"`;
+    this.#checkNotClosed(action);
+    if (this.#child !== undefined || this.#replayed) {
+      throw new InvalidStateError(`Cannot ${action}: it was started before`);
+    }
+    if (self.replaying) return this.#replay();
+    if (!mayStart()) {
+      throw new InvalidStateError(
+        `Cannot ${action}: the main module starts a process while it is imported by a child ("${self.name}"), which would go on for ever; put the start under "if (import.meta.main) { ... }"`,
+      );
+    }
+    if (self.daemon) {
+      throw new InvalidStateError(
+        `Cannot ${action}: "${self.name}" is a daemon, and daemons may not have children; create it with daemon: false`,
+      );
+    }
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const plan = spawnPlan(
+      action,
+      this.#options,
+      this.#call === undefined ? this.#files[0] : preloadFor(this.#call),
+    );
+    const packet = this.#call === undefined
+      ? hub.pack(ownFields(this), "this")
+      : hub.pack(this.#options.args ?? [], "args");
+    const introduction: Introduction = {
+      name: this.name,
+      daemon: this.#daemon,
+      parent: { name: self.name, pid: Deno.pid },
+    };
+    let child: Child;
+    try {
+      child = takeSpare(plan, this.name) ?? plan.spawn(this.name);
+    } catch (error) {
+      hub.dropPacket(packet);
+      throw error;
+    }
+    this.#attach(child, packet);
+    this.#send(child, introduction, packet);
+  }
+
+  async #send(
+    child: Child,
+    self: Introduction,
+    packet: Packet,
+  ): Promise<void> {
+    const located = this.#locate();
+    // The child connects while the function is looked up.
+    located.catch(() => {});
+    await child.connected;
+    try {
+      const task = await located;
+      child.send({ type: "run", self, task }, packet);
+    } catch (error) {
+      // The child prints it and ends, as with errors that it finds itself.
+      child.send({ type: "refuse", self }, hub.pack(error));
+    }
+  }
+
+  #locate(): Promise<
+    Task | { kind: "method"; module: string; name: string }
+  > {
+    if (this.#call !== undefined) return locateTask(this.#call);
+    const { name } = this.constructor;
+    if (this.run === Process.prototype.run) {
+      return locateTask({ target: () => undefined, files: [] });
+    }
+    const [module] = this.#files;
+    if (module === undefined || name === "") {
+      return Promise.reject(
+        new TaskReferenceError(
+          `Cannot find the module of class "${name}": make it in the module that exports it`,
+        ),
+      );
+    }
+    return locateClass(this.constructor, this.#files);
+  }
+
+  #attach(
+    child: Child,
+    packet: Packet | undefined,
+    reached?: () => void,
+  ): void {
+    this.#child = child;
+    processes.set(child, this as unknown as Process);
+    setDaemon(child, this.#daemon);
+    watchInterrupts(child);
+    const { signal } = this.#options;
+    const onAbort = () => {
+      this.#result.reject(signal!.reason);
+      endAll([child]);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    child.listen({
+      message: (message, packet) => {
+        if (message.type === "done") this.#done(packet!);
+        else if (message.type === "failed") this.#failed(child, packet!);
+        else reached?.();
+      },
+      ended: (status) => {
+        signal?.removeEventListener("abort", onAbort);
+        // Leases the child never took over.
+        if (packet !== undefined) hub.dropPacket(packet);
+        this.#ended(child, status);
+      },
+    });
+  }
+
+  #done(packet: Packet): void {
+    try {
+      // What the target returned: its type is the caller's R.
+      this.#result.resolve(hub.unpack(packet) as R);
+    } catch (error) {
+      this.#result.reject(error);
+    }
+  }
+
+  #failed(child: Child, packet: Packet): void {
+    let error: unknown;
+    try {
+      error = hub.unpack(packet);
+    } catch (undecodable) {
+      error = undecodable;
+    }
+    const settle = (error: unknown) =>
+      this.#result.reject(attributeError(error, child.name, child.pid));
+    if (!(error instanceof RemoteError)) return settle(error);
+    // Its class is not known here: the task's module may export it.
+    const hold = child.hold();
+    this.#rebuilt(error).then(settle).finally(hold);
+  }
+
+  async #rebuilt(error: RemoteError): Promise<unknown> {
+    const { exportedClass } = await import("./_error_class.ts");
+    return await exportedClass(error, this.#call);
+  }
+
+  #ended(child: Child, { exitCode, signal }: ExitStatus): void {
+    processes.delete(child);
+    this.#exit = Object.freeze({ exitCode, signal });
+    const how = signal === null
+      ? `ended with exit code ${exitCode}`
+      : `was ended by ${signal}`;
+    this.#result.reject(
+      new WorkerLostError(
+        `Process "${this.name}" (pid ${child.pid}) ${how} before it gave a result`,
+        { worker: this.name, pid: child.pid, exitCode, signal },
+      ),
+    );
+    this.#exited.resolve(this.#exit);
+  }
+
+  /** In a forked child that is not there yet: as if it had run and ended. */
+  #replay(): void {
+    this.#replayed = true;
+    this.#exit = Object.freeze({ exitCode: 0, signal: null });
+    this.#exited.resolve(this.#exit);
+    // Nobody knows what it would have been.
+    this.#result.resolve(undefined as R);
+  }
+
+  /**
+   * What the process runs, when there is no target: override it in an exported
+   * subclass. The object's own fields are carried over; the subclass's
+   * constructor does not run again. Python: `Process.run`.
+   */
+  run(): R | Promise<R> {
+    // Only a subclass, or the target's own process, has something to run.
+    return undefined as R;
+  }
+
+  /**
+   * Waits for the end: `true`, or `false` when the `timeout` was over first.
+   * Everything the process sent before its end has arrived then.
+   *
+   * @throws {InvalidStateError} If it was not started.
+   */
+  async join(options?: WaitOptions): Promise<boolean> {
+    const action = `join process "${this.name}"`;
+    const { timeout, signal } = checkWait(action, options);
+    this.#checkNotClosed(action);
+    if (this.#replayed) return true;
+    const child = this.#started(action);
+    signal?.throwIfAborted();
+    if (this.#exit !== undefined) return true;
+    if (timeout === 0) return false;
+    const hold = child.hold();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let onAbort: (() => void) | undefined;
+    try {
+      return await new Promise<boolean>((resolve, reject) => {
+        this.#exited.promise.then(() => resolve(true));
+        if (timeout !== undefined) timer = setTimeout(resolve, timeout, false);
+        onAbort = () => reject(signal!.reason);
+        signal?.addEventListener("abort", onAbort, { once: true });
+      });
+    } finally {
+      clearTimeout(timer);
+      if (onAbort) signal?.removeEventListener("abort", onAbort);
+      hold();
+    }
+  }
+
+  /** Whether it was started and has not ended. Changes between two turns. */
+  isAlive(): boolean {
+    this.#checkNotClosed("look at the process");
+    return this.#child !== undefined && this.#exit === undefined;
+  }
+
+  /**
+   * Ends the process by SIGTERM: also a busy loop. No handler of this package
+   * runs in it. Without effect when it has ended. Exit code -15.
+   *
+   * @throws {InvalidStateError} If it was not started.
+   */
+  terminate(): void {
+    this.#signal("terminate", "SIGTERM");
+  }
+
+  /**
+   * Ends the process by SIGKILL. Without effect when it has ended. Exit code -9.
+   *
+   * @throws {InvalidStateError} If it was not started.
+   */
+  kill(): void {
+    this.#signal("kill", "SIGKILL");
+  }
+
+  #signal(verb: string, signal: Deno.Signal): void {
+    const action = `${verb} process "${this.name}"`;
+    this.#checkNotClosed(action);
+    if (!this.#replayed) this.#started(action).kill(signal);
+  }
+
+  /**
+   * Asks the process to stop: aborts `currentProcess().signal` there. Python
+   * 3.14 sends SIGINT instead.
+   *
+   * @throws {InvalidStateError} If it was not started.
+   */
+  interrupt(): void {
+    const action = `interrupt process "${this.name}"`;
+    this.#checkNotClosed(action);
+    if (this.#replayed) return;
+    const child = this.#started(action);
+    child.connected.then(() => child.send({ type: "interrupt" }));
+  }
+
+  /**
+   * Lets go of the process once it has ended. Its methods throw afterwards.
+   * Idempotent.
+   *
+   * @throws {InvalidStateError} If it is still running.
+   */
+  close(): void {
+    if (this.#child !== undefined && this.#exit === undefined) {
+      throw new InvalidStateError(
+        `Cannot close process "${this.name}": it is still running; join, terminate or kill it first`,
+      );
+    }
+    this.#closed = true;
+  }
+
+  /** Whether the process ends with the program. Set it before the start. */
+  get daemon(): boolean {
+    return this.#daemon;
+  }
+
+  set daemon(daemon: boolean) {
+    if (this.#child !== undefined) {
+      throw new InvalidStateError(
+        `Cannot change "daemon" of process "${this.name}": it was started`,
+      );
+    }
+    this.#daemon = daemon;
+  }
+
+  /** The process id; `null` before the start. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /**
+   * `null` while it has not ended; 0 when the target returned, 1 after an
+   * uncaught error, `n` from `Deno.exit(n)`, `-n` when signal `n` ended it.
+   */
+  get exitCode(): number | null {
+    return this.#exit?.exitCode ?? null;
+  }
+
+  /**
+   * What the target returned. Rejects with the target's error, whose `cause`
+   * has the remote stack, the name and the pid; with `SerializationError` when
+   * the result cannot be sent; with `TaskReferenceError` when the function was
+   * not found; with `WorkerLostError` when the process ended without a result.
+   * A failure that nobody reads is no unhandled rejection.
+   */
+  get result(): Promise<R> {
+    this.#holdUntil(this.#result.promise);
+    return this.#result.promise;
+  }
+
+  /** How it ended. Never rejects. */
+  get exited(): Promise<ProcessExit> {
+    this.#holdUntil(this.#exited.promise);
+    return this.#exited.promise;
+  }
+
+  /** Who reads a promise of a daemon most likely awaits it. */
+  #holdUntil(promise: Promise<unknown>): void {
+    if (!this.#daemon || this.#child === undefined) return;
+    const hold = this.#child.hold();
+    promise.then(hold, hold);
+  }
+
+  /** Its stdout, where that is `"piped"`; else `null`. */
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.#child?.stdout ?? null;
+  }
+
+  /** Its stderr, where that is `"piped"`; else `null`. */
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.#child?.stderr ?? null;
+  }
+
+  #started(action: string): Child {
+    if (this.#child === undefined) {
+      throw new InvalidStateError(`Cannot ${action}: it was not started`);
+    }
+    return this.#child;
+  }
+
+  #checkNotClosed(action: string): void {
+    if (this.#closed) {
+      throw new ClosedError(
+        `Cannot ${action}: process "${this.name}" is closed`,
+      );
+    }
+  }
+
+  /** Lets `wait` include the process: ready when it has ended. */
+  async [waitable](signal: AbortSignal): Promise<void> {
+    await this.join({ signal });
+  }
+
+  /** SIGTERM, SIGKILL after five seconds, and waits for the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child !== undefined) await endAll([this.#child], GRACE);
+    this.#closed = true;
+  }
+}
