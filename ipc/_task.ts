@@ -34,7 +34,7 @@ export type Task =
   /** The only export of this module that has this name and text. */
   | { kind: "match"; module: string; name: string; source: string }
   /** This text. */
-  | { kind: "source"; name: string; source: string };
+  | { kind: "source"; name: string; source: string; hint?: string };
 
 /** What is known of a target at the call. */
 export interface TaskCall {
@@ -331,7 +331,16 @@ async function locate(
       };
     }
   }
-  return { kind: "source", name: target.name, source };
+  const unread = files.find((file) => outlineOf(file) === undefined);
+  return {
+    kind: "source",
+    name: target.name,
+    source,
+    ...(unread === undefined ? {} : {
+      hint:
+        ` (${unread} could not be read to look there: --allow-read would help)`,
+    }),
+  };
 }
 
 function escaped(name: string): string {
@@ -418,7 +427,9 @@ function matching(
 }
 
 /** Makes a function of its text. It sees the globals and nothing else. */
-function compile({ name, source }: Task & { kind: "source" }): AnyFunction {
+function compile(
+  { name, source, hint = "" }: Task & { kind: "source" },
+): AnyFunction {
   // A method's text is no expression by itself; in an object it is.
   for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
     let run: unknown;
@@ -427,7 +438,7 @@ function compile({ name, source }: Task & { kind: "source" }): AnyFunction {
     } catch {
       continue;
     }
-    if (typeof run === "function") return missingNames(run, name);
+    if (typeof run === "function") return missingNames(run, name, hint);
   }
   throw new TaskReferenceError(
     `Cannot send function "${name}" by its source: it does not stand alone; export it, or name it with taskRef(import.meta.url, "name")`,
@@ -437,7 +448,11 @@ function compile({ name, source }: Task & { kind: "source" }): AnyFunction {
 const MISSING = /^(.+) is not defined$/;
 
 /** Says what to do when the function misses a name of its module. */
-function missingNames(run: AnyFunction, name: string): AnyFunction {
+function missingNames(
+  run: AnyFunction,
+  name: string,
+  hint: string,
+): AnyFunction {
   const explained = (error: unknown): unknown => {
     const missing = error instanceof ReferenceError
       ? MISSING.exec(error.message)?.[1]
@@ -446,7 +461,7 @@ function missingNames(run: AnyFunction, name: string): AnyFunction {
     return new TaskReferenceError(
       `Function ${
         name === "" ? "(anonymous)" : `"${name}"`
-      } was sent by its source, because it was not found among the exports of a module, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
+      } was sent by its source, because it was not found among the exports of a module${hint}, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
       { cause: error },
     );
   };

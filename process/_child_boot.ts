@@ -3,11 +3,19 @@
 // its own, because it may have to run before the task's module is loaded.
 
 import { CHILD_ENTRY } from "./_entries.ts";
-import { introduce, joinTree, type Orders } from "./_child_runtime.ts";
+import {
+  holdChannel,
+  introduce,
+  joinTree,
+  type Orders,
+} from "./_child_runtime.ts";
 
 async function boot(): Promise<Orders> {
   const orders = await joinTree();
   introduce(orders.order.self);
+  // The runtime goes on from a preloaded module only when nothing is left to
+  // wait for.
+  holdChannel(false);
   return orders;
 }
 

@@ -236,6 +236,7 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
 
 /** Runs the task that the parent has sent. */
 export async function runTask({ order, packet }: Orders): Promise<void> {
+  holdChannel(true);
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     settle(event.reason, true);
