@@ -171,7 +171,8 @@ export class ByteWriter {
   }
 }
 
-// A DataView of each message would cost more than copying eight bytes here.
+/** Up to this many bytes, a DataView costs more than what it saves. */
+const FEW_BYTES = 256;
 const scratch = new Uint8Array(8);
 const scratchView = new DataView(scratch.buffer);
 
@@ -189,6 +190,7 @@ const NAMES: string[] = new Array<string>(512).fill("");
 /** Reads what a {@linkcode ByteWriter} wrote; throws on short input. */
 export class ByteReader {
   readonly bytes: Uint8Array;
+  #view: DataView | undefined;
   pos: number;
 
   constructor(bytes: Uint8Array, pos = 0) {
@@ -230,6 +232,14 @@ export class ByteReader {
   f64(): number {
     const at = this.#need(8);
     const bytes = this.bytes;
+    if (bytes.length > FEW_BYTES) {
+      this.#view ??= new DataView(
+        bytes.buffer,
+        bytes.byteOffset,
+        bytes.length,
+      );
+      return this.#view.getFloat64(at, true);
+    }
     for (let i = 0; i < 8; i++) scratch[i] = bytes[at + i]!;
     return scratchView.getFloat64(0, true);
   }

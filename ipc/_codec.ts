@@ -98,7 +98,7 @@ const VIEW_KINDS = new Map<unknown, number>(
 );
 
 /** So many things are found faster in a list than in a map. */
-const FEW = 8;
+const FEW = 16;
 
 /**
  * Numbers things in the order in which they are met. A map comes into play only
@@ -106,41 +106,57 @@ const FEW = 8;
  */
 class Numbering<T> {
   count = 0;
-  readonly #few: (T | undefined)[] = new Array(FEW).fill(undefined);
-  /** All things by number; there if and only if they are more than a few. */
-  #many: Map<T, number> | undefined;
+  #things: (T | undefined)[] = new Array(FEW).fill(undefined);
+  #numbers: Map<T, number> | undefined;
+  /** The number that is tried first: fields come in the same order again. */
+  #next = 0;
 
   /** The number of the thing, or -1 if it is new: then it gets the next one. */
   meet(thing: T): number {
-    if (this.#many !== undefined) return this.#meetMany(this.#many, thing);
-    const few = this.#few;
-    const count = this.count;
-    for (let i = 0; i < count; i++) if (few[i] === thing) return i;
-    if (count < FEW) few[count] = thing;
-    else this.#many = new Map([...few as T[], thing].map((it, i) => [it, i]));
-    this.count = count + 1;
-    return -1;
+    let number = this.#next;
+    if (number >= this.count || this.#things[number] !== thing) {
+      number = this.#find(thing);
+    }
+    if (number >= 0) this.#next = number + 1;
+    else {
+      this.#things[this.count++] = thing;
+      this.#next = this.count;
+    }
+    return number;
   }
 
-  #meetMany(many: Map<T, number>, thing: T): number {
-    const known = many.get(thing);
+  /** As `meet`, but without keeping what is new in the list. */
+  #find(thing: T): number {
+    const { count } = this;
+    const things = this.#things;
+    if (count <= FEW) {
+      for (let i = 0; i < count; i++) if (things[i] === thing) return i;
+      return -1;
+    }
+    let numbers = this.#numbers;
+    if (numbers === undefined) {
+      numbers = this.#numbers = new Map();
+      for (let i = 0; i < count; i++) numbers.set(things[i]!, i);
+    }
+    const known = numbers.get(thing);
     if (known !== undefined) return known;
-    many.set(thing, this.count++);
+    numbers.set(thing, count);
     return -1;
   }
 
   /** Forgets the things from this number on. */
   forget(from: number): void {
-    if (this.#many !== undefined) {
-      if (from <= FEW) this.#many = undefined;
-      else {
-        for (const [thing, number] of this.#many) {
-          if (number >= from) this.#many.delete(thing);
-        }
-      }
+    if (this.count > FEW && from <= FEW) {
+      this.#things = this.#things.slice(0, FEW);
+      this.#numbers = undefined;
+      this.count = FEW;
     }
-    for (let i = from; i < FEW; i++) this.#few[i] = undefined;
+    for (let i = from; i < this.count; i++) {
+      this.#numbers?.delete(this.#things[i]!);
+      this.#things[i] = undefined;
+    }
     this.count = from;
+    this.#next = 0;
   }
 }
 
@@ -256,7 +272,12 @@ class Encoder {
     const out = this.#out;
     const length = value.length;
     const keys = Object.keys(value);
-    if (keys.length === length) {
+    // Indices come first: with as many keys as items, and the last index the
+    // last key, there are neither holes nor fields.
+    if (
+      keys.length === length &&
+      (length === 0 || keys[length - 1] === String(length - 1))
+    ) {
       out.u8(Tag.Array);
       out.varint(length);
       for (let i = 0; i < length; i++) this.#value(value[i]);

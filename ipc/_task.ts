@@ -1,6 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
-// How a function crosses a boundary: what is checked at the call, how its
-// module and export are found, and how the other side gets hold of it.
+// How a function crosses a boundary: what is checked at the call, and how its
+// module and export are found. The other side is _task_load.ts.
 //
 // Python sends a function by module and name; so do we. Which module?
 //
@@ -17,24 +17,11 @@
 //
 // Equal source text alone proves nothing: `mul(2)` and `mul(5)` read the same.
 
-import { locateFunction } from "./_inspector.ts";
 import { type ModuleOutline, scanModule } from "./_module_scan.ts";
 import { shown } from "./_options.ts";
+import type { AnyFunction, Task } from "./_task_load.ts";
 import { isTaskRef, type Target, type TaskRef } from "./task_ref.ts";
 import { TaskReferenceError } from "./errors.ts";
-
-/** Any function, for those who only pass it on. */
-// deno-lint-ignore ban-types -- a target is called with what came with it.
-export type AnyFunction = Function;
-
-/** A function as it crosses. */
-export type Task =
-  /** This export; if `source` is given, its text must be this. */
-  | { kind: "export"; module: string; name: string; source?: string }
-  /** The only export of this module that has this name and text. */
-  | { kind: "match"; module: string; name: string; source: string }
-  /** This text. */
-  | { kind: "source"; name: string; source: string; hint?: string };
 
 /** What is known of a target at the call. */
 export interface TaskCall {
@@ -56,15 +43,22 @@ export function isOwnModule(url: string): boolean {
 
 interface CallSite {
   getFileName(): string | null;
+  getLineNumber(): number | null;
+  getColumnNumber(): number | null;
+  getFunctionName(): string | null;
 }
 
-/** The files on the stack that are not ours, the caller first. */
-export function callerFiles(): string[] {
-  const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
-    prepareStackTrace: unknown;
-    stackTraceLimit: number;
-  };
+/** A place in the code: the file's URL, and line and column. */
+export interface Place {
+  readonly file: string;
+  readonly position: string;
+  readonly functionName: string;
+}
+
+/** The calls on the stack, innermost first; those awaiting them included. */
+export function callStack(): Place[] {
   const settings = Error as unknown as Record<string, unknown>;
+  const { prepareStackTrace, stackTraceLimit } = settings;
   let sites: CallSite[] = [];
   try {
     settings.stackTraceLimit = 50;
@@ -78,12 +72,22 @@ export function callerFiles(): string[] {
     settings.prepareStackTrace = prepareStackTrace;
     settings.stackTraceLimit = stackTraceLimit;
   }
+  return sites.map((site) => {
+    const name = site.getFileName() ?? "";
+    return {
+      file: URL.canParse(name) && !/^[a-z]:[\\/]/i.test(name)
+        ? name
+        : fileUrl(name),
+      position: `${site.getLineNumber()}:${site.getColumnNumber()}`,
+      functionName: site.getFunctionName() ?? "",
+    };
+  });
+}
+
+/** The files on the stack that are not ours, the caller first. */
+export function callerFiles(): string[] {
   const files = new Set<string>();
-  for (const site of sites) {
-    const name = site.getFileName();
-    const file = name && URL.canParse(name) && !/^[a-z]:[\\/]/i.test(name)
-      ? name
-      : fileUrl(name ?? "");
+  for (const { file } of callStack()) {
     if (/^(?:file|https?):/.test(file) && !isOwnModule(file)) files.add(file);
   }
   return [...files];
@@ -273,6 +277,7 @@ export async function locateClass(
   const found = byText(constructor, files) ??
     await byImport(constructor, files);
   if (found !== undefined) return { kind: "method", ...found };
+  const { locateFunction } = await import("./_inspector.ts");
   const place = await locateFunction(constructor);
   if (place !== undefined && place.captured.length === 0) {
     return { kind: "method", module: place.url, name: constructor.name };
@@ -310,6 +315,7 @@ async function locate(
   if (text !== undefined) return { kind: "export", ...text, source };
   const imported = await byImport(target, files);
   if (imported !== undefined) return { kind: "export", ...imported };
+  const { locateFunction } = await import("./_inspector.ts");
   const found = await locateFunction(target);
   if (found !== undefined) {
     const captured = found.captured.filter((name) =>
@@ -349,127 +355,4 @@ function escaped(name: string): string {
 
 function described(target: AnyFunction): string {
   return target.name === "" ? "the function" : `function "${target.name}"`;
-}
-
-/** A function and the module it came from, on the side that runs it. */
-export interface LoadedTask {
-  readonly run: AnyFunction;
-  /** The module's exports, where there is a module. */
-  readonly namespace: Record<string, unknown> | undefined;
-}
-
-/**
- * Gets hold of the function a task names, in the process that runs it.
- *
- * @throws {TaskReferenceError} If it is not there.
- */
-export async function loadTask(task: Task): Promise<LoadedTask> {
-  if (task.kind === "source") {
-    return { run: compile(task), namespace: undefined };
-  }
-  const { module } = task;
-  let namespace: Record<string, unknown>;
-  try {
-    namespace = await import(module);
-  } catch (error) {
-    throw new TaskReferenceError(
-      `Cannot load the task's module ${module}: ${
-        error instanceof Error ? error.message : error
-      }`,
-      { cause: error },
-    );
-  }
-  const run = task.kind === "match"
-    ? matching(namespace, task)
-    : namespace[task.name];
-  if (typeof run === "function") {
-    if (
-      task.source === undefined ||
-      Function.prototype.toString.call(run) === task.source
-    ) return { run, namespace };
-  } else if (task.source === undefined) {
-    const names = Object.keys(namespace).join(", ");
-    throw new TaskReferenceError(
-      `Cannot find function "${task.name}" in ${module}: ${
-        names ? `it exports ${names}` : "it exports nothing"
-      }; export the function`,
-    );
-  }
-  // The function is in that module but not an export of it, or another one
-  // that has the same name.
-  return {
-    run: compile({
-      kind: "source",
-      name: task.name,
-      source: task.source!,
-    }),
-    namespace,
-  };
-}
-
-function matching(
-  namespace: Record<string, unknown>,
-  { name, source, module }: Task & { kind: "match" },
-): unknown {
-  const found = new Set<unknown>();
-  for (const value of Object.values(namespace)) {
-    if (
-      typeof value === "function" && value.name === name &&
-      Function.prototype.toString.call(value) === source
-    ) found.add(value);
-  }
-  if (found.size > 1) {
-    throw new TaskReferenceError(
-      `Cannot tell which function "${name}" of ${module} is meant: several read the same; name it with taskRef(import.meta.url, "name")`,
-    );
-  }
-  return [...found][0];
-}
-
-/** Makes a function of its text. It sees the globals and nothing else. */
-function compile(
-  { name, source, hint = "" }: Task & { kind: "source" },
-): AnyFunction {
-  // A method's text is no expression by itself; in an object it is.
-  for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
-    let run: unknown;
-    try {
-      run = new Function(`"use strict"; return ${text};`)();
-    } catch {
-      continue;
-    }
-    if (typeof run === "function") return missingNames(run, name, hint);
-  }
-  throw new TaskReferenceError(
-    `Cannot send function "${name}" by its source: it does not stand alone; export it, or name it with taskRef(import.meta.url, "name")`,
-  );
-}
-
-const MISSING = /^(.+) is not defined$/;
-
-/** Says what to do when the function misses a name of its module. */
-function missingNames(
-  run: AnyFunction,
-  name: string,
-  hint: string,
-): AnyFunction {
-  const explained = (error: unknown): unknown => {
-    const missing = error instanceof ReferenceError
-      ? MISSING.exec(error.message)?.[1]
-      : undefined;
-    if (missing === undefined) return error;
-    return new TaskReferenceError(
-      `Function ${
-        name === "" ? "(anonymous)" : `"${name}"`
-      } was sent by its source, because it was not found among the exports of a module${hint}, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
-      { cause: error },
-    );
-  };
-  return async (...args: unknown[]) => {
-    try {
-      return await run(...args);
-    } catch (error) {
-      throw explained(error);
-    }
-  };
 }

@@ -9,10 +9,8 @@
 import { Link, type Packet } from "../ipc/_hub.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
-import { loadTask } from "../ipc/_task.ts";
+import { loadTask } from "../ipc/_task_load.ts";
 import { TaskReferenceError } from "../ipc/errors.ts";
-import { joinChildren } from "./_end_of_program.ts";
-import { NodeStream } from "./_node_stream.ts";
 import {
   type Bootstrap,
   CHANNEL_FD,
@@ -23,7 +21,7 @@ import {
   type ToChild,
   type ToParent,
 } from "./_protocol.ts";
-import { runAsTask, self } from "./_self.ts";
+import { self } from "./_self.ts";
 import { silenceStdin } from "./_stdin.ts";
 import { openSyncPort } from "./_sync_port.ts";
 import { orderWatchdog } from "./_watchdog.ts";
@@ -47,6 +45,15 @@ export interface Orders {
 
 const realExit = Deno.exit;
 
+/**
+ * Imports a module that few children need. A literal import would make it a
+ * part of every child's module graph, which costs them time; _entries.ts keeps
+ * it in the program's.
+ */
+function later<T>(file: string): Promise<T> {
+  return import(new URL(file, import.meta.url).href);
+}
+
 async function readBootstrap(): Promise<Bootstrap> {
   const buffer = new Uint8Array(MAX_BOOTSTRAP);
   let have = 0;
@@ -65,7 +72,10 @@ async function connect(bootstrap: Bootstrap): Promise<Stream> {
   const { address } = bootstrap;
   let stream: Stream;
   if (address.kind === "fd") {
-    const { Socket } = await import("node:net");
+    const [{ Socket }, { NodeStream }] = await Promise.all([
+      import("node:net"),
+      later<typeof import("./_node_stream.ts")>("./_node_stream.ts"),
+    ]);
     stream = new NodeStream(new Socket({ fd: CHANNEL_FD }));
   } else if (address.kind === "unix") {
     stream = await Deno.connect({ transport: "unix", path: address.path });
@@ -142,6 +152,7 @@ export function introduce(introduction: Introduction): void {
   self.name = introduction.name;
   self.daemon = introduction.daemon;
   self.parent = introduction.parent;
+  self.startedAt = introduction.startedAt;
 }
 
 /** Sends a control message to the parent, and a packet after it. */
@@ -196,7 +207,7 @@ function reportFaults(): boolean {
 
 /** Ends the process when everything is done: children, faults, flush. */
 async function finish(code: number): Promise<never> {
-  await joinChildren();
+  await self.joinChildren?.();
   // An error of the last operation may only now be coming.
   await hub.fence(FENCE_PATIENCE);
   await link!.channel.flushed();
@@ -250,16 +261,20 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
     if (order.type !== "run") throw new Error("Unexpected order");
     const { task } = order;
     if (task.kind === "method") {
-      const { runMethod } = await import("./_subclass.ts");
+      const { runMethod } = await later<typeof import("./_subclass.ts")>(
+        "./_subclass.ts",
+      );
       const run = await runMethod(task, hub.unpack(packet!));
-      settle(undefined, false, await runAsTask(run));
+      self.loading = false;
+      settle(undefined, false, await run());
       return;
     }
     const { run, namespace } = await loadTask(task);
     hub.errorClass = (name) => namespace?.[name];
     // The parent has packed a list.
     const args = hub.unpack(packet!) as unknown[];
-    settle(undefined, false, await runAsTask(() => run(...args)));
+    self.loading = false;
+    settle(undefined, false, await run(...args));
   } catch (error) {
     settle(error, true);
   }

@@ -46,8 +46,10 @@ export function onWaitingChanged(listener: (waiting: boolean) => void): void {
   waitingChanged = listener;
 }
 
+self.joinChildren = joinChildren;
+
 /** Waits for all children that are not daemons, then ends the daemons. */
-export async function joinChildren(): Promise<void> {
+async function joinChildren(): Promise<void> {
   while (true) {
     const joined = [...liveChildren].filter((child) => !daemons.has(child));
     if (joined.length === 0) break;

@@ -18,4 +18,7 @@ export const entries: readonly (() => Promise<unknown>)[] = [
   () => import("./_child_main.ts"),
   () => import("./_child_boot.ts"),
   () => import("./_fork_main.ts"),
+  // What the entries load when they need it.
+  () => import("./_node_stream.ts"),
+  () => import("./_subclass.ts"),
 ];

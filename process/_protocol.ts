@@ -9,7 +9,7 @@
 //   child -> parent, control:       done + result | failed + error
 //                                   reached (a forked child is at its call)
 
-import type { Task } from "../ipc/_task.ts";
+import type { Task } from "../ipc/_task_load.ts";
 
 /** Where the parent waits for its child. */
 export type Address =
@@ -60,6 +60,8 @@ export interface Introduction {
   readonly name: string;
   readonly daemon: boolean;
   readonly parent: Identity;
+  /** Where it and the processes above it were started. */
+  readonly startedAt: readonly string[];
 }
 
 /** Control messages to a child. `run` is followed by the arguments' packet. */

@@ -1,7 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
 // What this process knows of itself: set once, when a child learns who it is.
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Identity } from "./_protocol.ts";
 
 /** The process as it sees itself. */
@@ -16,8 +15,17 @@ export interface Self {
   replaying: boolean;
   /** Whether this is a forked child. */
   forked: boolean;
+  /** Whether the task's module is being loaded: it must not start processes. */
+  loading: boolean;
+  /** Where this process and those above it were started. */
+  startedAt: readonly string[];
   /** Aborted by `interrupt()`. */
   readonly interrupted: AbortController;
+  /**
+   * Waits for the processes that this one has started, as it must before its
+   * end; set by the module that starts them.
+   */
+  joinChildren: (() => Promise<void>) | undefined;
 }
 
 /** This process. */
@@ -28,21 +36,8 @@ export const self: Self = {
   parentAlive: false,
   replaying: false,
   forked: false,
+  loading: false,
+  startedAt: [],
   interrupted: new AbortController(),
+  joinChildren: undefined,
 };
-
-const task = new AsyncLocalStorage<true>();
-
-/** Runs a task: what it starts belongs to it. */
-export function runAsTask<T>(run: () => T): T {
-  return task.run(true, run);
-}
-
-/**
- * Whether the caller may start processes: in a child only what the task does,
- * not what its module does when it is loaded.
- */
-export function mayStart(): boolean {
-  return self.parent === undefined || self.forked ||
-    task.getStore() === true;
-}

@@ -3,7 +3,7 @@
 // the base class's constructor (so that the base's private fields are there)
 // and gives it the own fields; the subclass's constructor does not run.
 
-import type { AnyFunction } from "../ipc/_task.ts";
+import type { AnyFunction } from "../ipc/_task_load.ts";
 import { TaskReferenceError } from "../ipc/errors.ts";
 
 /** The base class, registered by its module: this one must not import it. */

@@ -86,6 +86,7 @@ export async function fork(options?: WaitOptions): Promise<number> {
         name,
         daemon: false,
         parent: { name: self.name, pid: Deno.pid },
+        startedAt: [],
       },
       forks,
     })

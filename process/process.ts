@@ -14,9 +14,9 @@ import {
   locateClass,
   locateTask,
   preloadFor,
-  type Task,
   type TaskCall,
 } from "../ipc/_task.ts";
+import type { Task } from "../ipc/_task_load.ts";
 import type { Target } from "../ipc/task_ref.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
@@ -37,10 +37,11 @@ import type { PermissionMode } from "./_permissions.ts";
 import { spawnPlan } from "./_plan.ts";
 import type { Introduction } from "./_protocol.ts";
 import type { RuntimeOptions } from "./_runtime.ts";
-import { mayStart, self } from "./_self.ts";
+import { self } from "./_self.ts";
 import { keepSpares, takeSpare } from "./_spares.ts";
 import type { ExitStatus, OutputMode } from "./_spawn.ts";
 import { ownFields, setBase } from "./_subclass.ts";
+import { checkGuarded } from "./_unguarded.ts";
 
 /** Options of a {@linkcode Process} that do not concern its target. */
 export interface ProcessBaseOptions {
@@ -294,11 +295,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       throw new InvalidStateError(`Cannot ${action}: it was started before`);
     }
     if (self.replaying) return this.#replay();
-    if (!mayStart()) {
-      throw new InvalidStateError(
-        `Cannot ${action}: the main module starts a process while it is imported by a child ("${self.name}"), which would go on for ever; put the start under "if (import.meta.main) { ... }"`,
-      );
-    }
+    const startedAt = checkGuarded(action);
     if (self.daemon) {
       throw new InvalidStateError(
         `Cannot ${action}: "${self.name}" is a daemon, and daemons may not have children; create it with daemon: false`,
@@ -318,6 +315,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       name: this.name,
       daemon: this.#daemon,
       parent: { name: self.name, pid: Deno.pid },
+      startedAt,
     };
     let child: Child;
     try {

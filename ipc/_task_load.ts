@@ -1,0 +1,141 @@
+// Copyright 2026 the multitask authors. MIT license.
+// A task as it crosses, and how the side that runs it gets hold of the
+// function. How it is named in the first place is in _task.ts.
+
+import { TaskReferenceError } from "./errors.ts";
+
+/** Any function, for those who only pass it on. */
+// deno-lint-ignore ban-types -- a target is called with what came with it.
+export type AnyFunction = Function;
+
+/** A function as it crosses. */
+export type Task =
+  /** This export; if `source` is given, its text must be this. */
+  | { kind: "export"; module: string; name: string; source?: string }
+  /** The only export of this module that has this name and text. */
+  | { kind: "match"; module: string; name: string; source: string }
+  /** This text. */
+  | { kind: "source"; name: string; source: string; hint?: string };
+
+/** A function and the module it came from, on the side that runs it. */
+export interface LoadedTask {
+  readonly run: AnyFunction;
+  /** The module's exports, where there is a module. */
+  readonly namespace: Record<string, unknown> | undefined;
+}
+
+/**
+ * Gets hold of the function a task names, in the process that runs it.
+ *
+ * @throws {TaskReferenceError} If it is not there.
+ */
+export async function loadTask(task: Task): Promise<LoadedTask> {
+  if (task.kind === "source") {
+    return { run: compile(task), namespace: undefined };
+  }
+  const { module } = task;
+  let namespace: Record<string, unknown>;
+  try {
+    namespace = await import(module);
+  } catch (error) {
+    throw new TaskReferenceError(
+      `Cannot load the task's module ${module}: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
+  const run = task.kind === "match"
+    ? matching(namespace, task)
+    : namespace[task.name];
+  if (typeof run === "function") {
+    if (
+      task.source === undefined ||
+      Function.prototype.toString.call(run) === task.source
+    ) return { run, namespace };
+  } else if (task.source === undefined) {
+    const names = Object.keys(namespace).join(", ");
+    throw new TaskReferenceError(
+      `Cannot find function "${task.name}" in ${module}: ${
+        names ? `it exports ${names}` : "it exports nothing"
+      }; export the function`,
+    );
+  }
+  // The function is in that module but not an export of it, or another one
+  // that has the same name.
+  return {
+    run: compile({
+      kind: "source",
+      name: task.name,
+      source: task.source!,
+    }),
+    namespace,
+  };
+}
+
+function matching(
+  namespace: Record<string, unknown>,
+  { name, source, module }: Task & { kind: "match" },
+): unknown {
+  const found = new Set<unknown>();
+  for (const value of Object.values(namespace)) {
+    if (
+      typeof value === "function" && value.name === name &&
+      Function.prototype.toString.call(value) === source
+    ) found.add(value);
+  }
+  if (found.size > 1) {
+    throw new TaskReferenceError(
+      `Cannot tell which function "${name}" of ${module} is meant: several read the same; name it with taskRef(import.meta.url, "name")`,
+    );
+  }
+  return [...found][0];
+}
+
+/** Makes a function of its text. It sees the globals and nothing else. */
+function compile(
+  { name, source, hint = "" }: Task & { kind: "source" },
+): AnyFunction {
+  // A method's text is no expression by itself; in an object it is.
+  for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
+    let run: unknown;
+    try {
+      run = new Function(`"use strict"; return ${text};`)();
+    } catch {
+      continue;
+    }
+    if (typeof run === "function") return missingNames(run, name, hint);
+  }
+  throw new TaskReferenceError(
+    `Cannot send function "${name}" by its source: it does not stand alone; export it, or name it with taskRef(import.meta.url, "name")`,
+  );
+}
+
+const MISSING = /^(.+) is not defined$/;
+
+/** Says what to do when the function misses a name of its module. */
+function missingNames(
+  run: AnyFunction,
+  name: string,
+  hint: string,
+): AnyFunction {
+  const explained = (error: unknown): unknown => {
+    const missing = error instanceof ReferenceError
+      ? MISSING.exec(error.message)?.[1]
+      : undefined;
+    if (missing === undefined) return error;
+    return new TaskReferenceError(
+      `Function ${
+        name === "" ? "(anonymous)" : `"${name}"`
+      } was sent by its source, because it was not found among the exports of a module${hint}, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
+      { cause: error },
+    );
+  };
+  return async (...args: unknown[]) => {
+    try {
+      return await run(...args);
+    } catch (error) {
+      throw explained(error);
+    }
+  };
+}
