@@ -789,7 +789,8 @@ export class Hub {
       let timer: ReturnType<typeof setTimeout> | undefined;
       let withdraw: (() => void) | undefined;
       const cleanUp = () => {
-        clearTimeout(timer);
+        // The first use of a timer costs a program 10 ms: not for nothing.
+        if (timer !== undefined) clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
       };
       const settle = (status: number, outcome: Outcome) => {
@@ -1085,7 +1086,7 @@ export class Hub {
     let answered = false;
     const reply: Reply = (status, number, packet) => {
       answered = true;
-      clearTimeout(timer);
+      if (timer !== undefined) clearTimeout(timer);
       this.#serving.delete(key);
       this.#sendReply(src, call, status, number, packet ?? NO_PACKET);
     };
@@ -1102,7 +1103,7 @@ export class Hub {
       return reply(Status.NotReady, 0);
     }
     this.#serving.set(key, () => {
-      clearTimeout(timer);
+      if (timer !== undefined) clearTimeout(timer);
       this.#serving.delete(key);
       withdraw();
     });

@@ -54,11 +54,12 @@ function later<T>(file: string): Promise<T> {
   return import(new URL(file, import.meta.url).href);
 }
 
-async function readBootstrap(): Promise<Bootstrap> {
+/** The parent writes it at once, so that blocking is the fastest way to it. */
+function readBootstrap(): Bootstrap {
   const buffer = new Uint8Array(MAX_BOOTSTRAP);
   let have = 0;
   while (!buffer.subarray(0, have).includes(10)) {
-    const count = await Deno.stdin.read(buffer.subarray(have));
+    const count = Deno.stdin.readSync(buffer.subarray(have));
     // Without a parent there is nothing to do.
     if (!count) realExit(1);
     have += count!;
@@ -94,7 +95,7 @@ let stream: Stream | undefined;
 
 /** Joins the tree and waits for orders. Ends the process if there are none. */
 export async function joinTree(): Promise<Orders> {
-  const bootstrap = await readBootstrap();
+  const bootstrap = readBootstrap();
   silenceStdin();
   const orders = Promise.withResolvers<Orders>();
   let awaited: Order | undefined;
@@ -248,6 +249,9 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
 /** Runs the task that the parent has sent. */
 export async function runTask({ order, packet }: Orders): Promise<void> {
   holdChannel(true);
+  // A task that is given no handle gets none later either, but by modules that
+  // it imports itself.
+  if (packet!.refs.length > 0) await later("../ipc/_handles.ts");
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     settle(event.reason, true);

@@ -60,7 +60,7 @@ export function spawnPlan(
     stderr: options.stderr ?? "inherit",
   };
   return {
-    key: JSON.stringify([mode, spawnOptions]),
+    key: JSON.stringify([mode, { ...spawnOptions, action: "" }]),
     general: first.length === 0 && mode !== "exact",
     spawn(name) {
       if (mode !== "exact") return new Child(name, spawnOptions);

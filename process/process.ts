@@ -1,5 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
 
+import "../ipc/_handles.ts";
 import { attributeError } from "../ipc/_error_codec.ts";
 import { hub, type Packet } from "../ipc/_hub.ts";
 import {
