@@ -93,10 +93,25 @@ async function connect(bootstrap: Bootstrap): Promise<Stream> {
 let link: Link | undefined;
 let stream: Stream | undefined;
 
+function loadHandles(): Promise<unknown> {
+  return later("../ipc/_handles.ts");
+}
+
+/** A spare has the time to load what its task may need. */
+async function warmUp(): Promise<void> {
+  await loadHandles();
+  await later("./mod.ts");
+  // The first timer of a program takes 10 ms.
+  clearTimeout(setTimeout(() => {}, 0));
+}
+
 /** Joins the tree and waits for orders. Ends the process if there are none. */
 export async function joinTree(): Promise<Orders> {
   const bootstrap = readBootstrap();
   silenceStdin();
+  if (bootstrap.load === "handles") loadHandles();
+  // It connects when it is warm: then it can be taken.
+  if (bootstrap.load === "everything") await warmUp();
   const orders = Promise.withResolvers<Orders>();
   let awaited: Order | undefined;
   try {
@@ -251,7 +266,7 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
   holdChannel(true);
   // A task that is given no handle gets none later either, but by modules that
   // it imports itself.
-  if (packet!.refs.length > 0) await later("../ipc/_handles.ts");
+  if (packet!.refs.length > 0) await loadHandles();
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     settle(event.reason, true);

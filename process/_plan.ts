@@ -7,6 +7,7 @@ import { PermissionBroker } from "./_broker.ts";
 import { Child } from "./_child.ts";
 import { BOOT_ENTRY, CHILD_ENTRY } from "./_entries.ts";
 import { type Grants, resolveGrants } from "./_permissions.ts";
+import type { Bootstrap } from "./_protocol.ts";
 import { moduleArgument, runtimeCommand } from "./_runtime.ts";
 import type { ProcessSpawnOptions } from "./process.ts";
 
@@ -16,8 +17,8 @@ export interface SpawnPlan {
   readonly key: string;
   /** Whether any task can be given to such a child. */
   readonly general: boolean;
-  /** Starts a child. */
-  spawn(name: string): Child;
+  /** Starts a child, which loads something while it waits for its orders. */
+  spawn(name: string, load: Bootstrap["load"]): Child;
 }
 
 /** What a child starts with: its own entry, or a main module after `first`. */
@@ -62,12 +63,13 @@ export function spawnPlan(
   return {
     key: JSON.stringify([mode, { ...spawnOptions, action: "" }]),
     general: first.length === 0 && mode !== "exact",
-    spawn(name) {
-      if (mode !== "exact") return new Child(name, spawnOptions);
+    spawn(name, load) {
+      if (mode !== "exact") return new Child(name, { ...spawnOptions, load });
       const broker = new PermissionBroker(action);
       try {
         const child = new Child(name, {
           ...spawnOptions,
+          load,
           env: { ...env, ...broker.env },
         });
         child.ended.finally(() => broker.close());

@@ -36,6 +36,11 @@ export interface Bootstrap {
    * does not end it with its parent.
    */
   readonly watch: boolean;
+  /**
+   * What to load while it waits: the classes of handles, for a task that gets
+   * some; for a spare, which has the time, all that a task may need.
+   */
+  readonly load: "nothing" | "handles" | "everything";
   /** A directory to remove when the parent is gone. */
   readonly directory?: string;
 }

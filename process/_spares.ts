@@ -54,7 +54,7 @@ function failed(child: Child): never {
 
 function fill(shelf: Shelf): void {
   while (shelf.children.size < shelf.wanted) {
-    const child = shelf.plan.spawn(SPARE_NAME);
+    const child = shelf.plan.spawn(SPARE_NAME, "everything");
     // Nobody waits for a spare.
     child.held = false;
     shelf.children.add(child);

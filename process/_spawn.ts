@@ -37,8 +37,9 @@ export interface SpawnOptions {
   readonly grants: Grants;
   /** The entry module and what follows it. */
   readonly entry: readonly string[];
-  /** Whether the entry starts with other modules, which replaces a guard. */
   readonly path: string;
+  /** What the child loads while it waits for its orders. */
+  readonly load: Bootstrap["load"];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
   readonly stdout: OutputMode;
@@ -252,6 +253,7 @@ function bootstrapLine(
     address,
     token: token.toHex(),
     path: options.path,
+    load: options.load,
     watch,
     ...(directory === undefined ? {} : { directory }),
   };

@@ -75,7 +75,7 @@ export async function fork(options?: WaitOptions): Promise<number> {
     main: [moduleArgument(Deno.mainModule), ...Deno.args],
   });
   const name = childName();
-  const child = plan.spawn(name);
+  const child = plan.spawn(name, "nothing");
   recordCall(child.pid);
   const reached = Promise.withResolvers<void>();
   adoptChild(child, reached.resolve);

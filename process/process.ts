@@ -320,7 +320,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     };
     let child: Child;
     try {
-      child = takeSpare(plan, this.name) ?? plan.spawn(this.name);
+      child = takeSpare(plan, this.name) ??
+        plan.spawn(this.name, packet.refs.length > 0 ? "handles" : "nothing");
     } catch (error) {
       hub.dropPacket(packet);
       throw error;
