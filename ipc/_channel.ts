@@ -117,7 +117,9 @@ export class Channel {
   }
 
   async #flush(): Promise<void> {
-    await undefined; // Frames of the same turn share a write.
+    // Frames of the same turn share a write, also those that follow from each
+    // other by a promise or two.
+    for (let i = 0; i < 8; i++) await undefined;
     try {
       while (this.#out.pos > 0 && !this.#closed) {
         const frames = this.#framesInOut;
@@ -161,7 +163,7 @@ export class Channel {
     let start = 0;
     let end = 0;
     try {
-      while (true) {
+      reading: while (true) {
         while (end - start >= 4) {
           const length = frameLength(buffer, start);
           if (length < 1 || length > MAX_FRAME) {
@@ -172,7 +174,7 @@ export class Channel {
           const kind = buffer[start + 4]!;
           start += 4 + length;
           this.#arrived(kind, body);
-          if (this.#closed) return;
+          if (this.#closed) break reading;
         }
         const needed = end - start >= 4
           ? 4 + frameLength(buffer, start)

@@ -65,15 +65,18 @@ const Tag = {
   SmallInt: 0x80,
 } as const;
 
-/** Deeper nesting would overflow the stack of the other side. */
-const MAX_DEPTH = 2000;
+/**
+ * Deeper nesting could overflow the stack of the other side: unoptimised code
+ * takes about a kilobyte a level, and the value may arrive deep in a call.
+ */
+const MAX_DEPTH = 500;
 
 type ViewConstructor = {
   readonly prototype: ArrayBufferView;
   new (
     buffer: ArrayBuffer,
     byteOffset: number,
-    length: number,
+    length?: number,
   ): ArrayBufferView;
 };
 
@@ -397,8 +400,11 @@ class Encoder {
     const element =
       (value as unknown as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ??
         1;
+    // A view to the end of a buffer that can grow most likely grows with it.
+    const follows = value.buffer.resizable &&
+      value.byteOffset + value.byteLength === value.buffer.byteLength;
     out.varint(value.byteOffset);
-    out.varint(value.byteLength / element);
+    out.varint(follows ? 0 : value.byteLength / element + 1);
     if (!this.#seen(value.buffer)) this.#buffer(value.buffer);
   }
 
@@ -431,8 +437,7 @@ class Encoder {
     const handles = this.#handles?.length ?? 0;
     try {
       this.#value(value);
-    } catch (error) {
-      if (!(error instanceof Unsendable)) throw error;
+    } catch {
       out.pos = pos;
       this.#depth = depth;
       this.#objects.forget(objects);
@@ -461,6 +466,7 @@ export interface EncodeOptions {
 export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
   // A getter in the value may send something itself.
   const encoder = sharedEncoder.busy ? new Encoder() : sharedEncoder;
+  checkTransfer(options.transfer);
   let encoded: Encoded;
   try {
     encoded = encoder.encode(value);
@@ -481,9 +487,23 @@ export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
   }
   // Transfer between processes is a copy that takes the original away.
   if (options.transfer !== undefined) {
-    for (const buffer of options.transfer) buffer.transfer(0);
+    for (const buffer of new Set(options.transfer)) buffer.transfer(0);
   }
   return encoded;
+}
+
+/** Checks before anything is taken away. */
+function checkTransfer(transfer: readonly ArrayBuffer[] | undefined): void {
+  transfer?.forEach((buffer, index) => {
+    if (buffer instanceof ArrayBuffer && !buffer.detached) return;
+    const path = `transfer[${index}]`;
+    throw new SerializationError(
+      `Cannot send: ${path} must be an ArrayBuffer that is not detached, received ${
+        shown(buffer)
+      }`,
+      { path },
+    );
+  });
 }
 
 /** Where `bad` stands in `root`: a plain walk, for the error message only. */
@@ -495,7 +515,7 @@ function findPath(root: unknown, bad: unknown, name: string): string {
     if (Object.is(value, bad)) return path;
     if (
       typeof value !== "object" || value === null || visited.has(value) ||
-      handle in value
+      handle in value || value instanceof Error // They leave out what is bad.
     ) continue;
     visited.add(value);
     const next: [unknown, string][] = [];
@@ -562,6 +582,13 @@ class Decoder {
         throw new SerializationError("Cannot decode: bytes are left over");
       }
       return value;
+    } catch (error) {
+      if (error instanceof SerializationError) throw error;
+      // A pattern, a number or a length that the engine refuses.
+      throw new SerializationError(
+        `Cannot decode: ${error instanceof Error ? error.message : error}`,
+        { cause: error },
+      );
     } finally {
       this.#in = NO_BYTES;
       this.#options = NO_OPTIONS;
@@ -760,12 +787,17 @@ class Decoder {
     const type = VIEWS[input.u8()];
     const offset = input.varint();
     const length = input.varint();
+    // The buffer is no level of its own.
+    this.#depth--;
     const buffer = this.value();
+    this.#depth++;
     if (type === undefined || !(buffer instanceof ArrayBuffer)) {
       this.#corrupt("view");
     }
     try {
-      return this.#refs[at] = new type(buffer, offset, length);
+      return this.#refs[at] = length === 0
+        ? new type(buffer, offset)
+        : new type(buffer, offset, length - 1);
     } catch {
       return this.#corrupt("view");
     }

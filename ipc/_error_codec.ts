@@ -46,11 +46,23 @@ for (
   if (!KNOWN.has(name)) KNOWN.set(name, type);
 }
 
-const PARTS = new Set(["name", "message", "stack", "cause", "errors"]);
+const PARTS = new Set(["name", "message", "stack", "cause"]);
+
+/** Own fields of a SuppressedError that are not enumerable. */
+const SUPPRESSED_PARTS = ["error", "suppressed"];
+
+/** A field of an error; `undefined` when reading it throws. */
+function part(error: Error, key: string): unknown {
+  try {
+    return (error as unknown as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
 
 function text(value: unknown): string {
   try {
-    return String(value);
+    return String(value ?? "");
   } catch {
     return "";
   }
@@ -59,9 +71,14 @@ function text(value: unknown): string {
 /** Takes an error apart. Getters that throw are passed over. */
 export function errorParts(error: Error): ErrorParts {
   const own = (key: string) => Object.hasOwn(error, key);
+  const errors = own("errors") ? part(error, "errors") : undefined;
+  const isList = Array.isArray(errors);
+  const keys = Object.keys(error).filter((key) =>
+    !PARTS.has(key) && !(isList && key === "errors")
+  );
+  if (error instanceof SuppressedError) keys.push(...SUPPRESSED_PARTS);
   const fields: [string, unknown][] = [];
-  for (const key of Object.keys(error)) {
-    if (PARTS.has(key)) continue;
+  for (const key of keys) {
     try {
       fields.push([key, (error as unknown as Record<string, unknown>)[key]]);
     } catch {
@@ -69,15 +86,15 @@ export function errorParts(error: Error): ErrorParts {
     }
   }
   const isDom = error instanceof DOMException;
-  const errors = (error as { errors?: unknown }).errors;
+  const stack = part(error, "stack");
   return {
     className: isDom ? "DOMException" : text(error.constructor?.name),
-    name: isDom || own("name") ? text(error.name) : undefined,
-    message: text(error.message),
-    stack: typeof error.stack === "string" ? error.stack : undefined,
-    errors: own("errors") && Array.isArray(errors) ? errors : undefined,
+    name: isDom || own("name") ? text(part(error, "name")) : undefined,
+    message: text(part(error, "message")),
+    stack: typeof stack === "string" ? stack : undefined,
+    errors: isList ? errors : undefined,
     hasCause: own("cause"),
-    cause: error.cause,
+    cause: part(error, "cause"),
     fields,
   };
 }
@@ -129,11 +146,13 @@ export function fillError(
   if (parts.errors !== undefined) hidden(error, "errors", parts.errors);
   if (parts.hasCause) hidden(error, "cause", parts.cause);
   for (const [key, value] of parts.fields) {
+    const isPart = error instanceof SuppressedError &&
+      SUPPRESSED_PARTS.includes(key);
     Object.defineProperty(error, key, {
       value,
       writable: true,
       configurable: true,
-      enumerable: true,
+      enumerable: !isPart,
     });
   }
 }

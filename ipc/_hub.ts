@@ -29,6 +29,7 @@
 import { ByteReader, ByteWriter } from "./_bytes.ts";
 import { Channel, kept, type Unsent } from "./_channel.ts";
 import { decode, encode, type Handle, handle } from "./_codec.ts";
+import { startTimer } from "./_timer.ts";
 import {
   ClosedError,
   InvalidStateError,
@@ -676,7 +677,9 @@ export class Hub {
       return;
     }
     const entry = this.#entryOf.get(reference.object);
-    this.#localOf.get(reference.object)?.delete(reference.part);
+    const local = this.#localOf.get(reference.object);
+    if (local?.get(reference.part) !== reference.handle) return;
+    local?.delete(reference.part);
     if (entry === undefined) reference.object.partDropped?.(reference.part);
     else this.#checkPart(entry, reference.part);
   }
@@ -786,11 +789,10 @@ export class Hub {
       return Promise.reject(signal.reason);
     }
     return new Promise((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
+      let stopTimer: (() => void) | undefined;
       let withdraw: (() => void) | undefined;
       const cleanUp = () => {
-        // The first use of a timer costs a program 10 ms: not for nothing.
-        if (timer !== undefined) clearTimeout(timer);
+        stopTimer?.();
         signal?.removeEventListener("abort", onAbort);
       };
       const settle = (status: number, outcome: Outcome) => {
@@ -811,7 +813,7 @@ export class Hub {
         return resolve(undefined);
       }
       if (timeout !== undefined && timeout > 0) {
-        timer = setTimeout(() => {
+        stopTimer = startTimer(() => {
           cleanUp();
           withdraw!();
           resolve(undefined);
@@ -1031,6 +1033,21 @@ export class Hub {
     });
   }
 
+  readonly #goingOn = new Set<Promise<unknown>>();
+
+  /** Lets an operation finish by itself; its error is kept as a fault. */
+  goOn(reference: Reference, operation: Promise<unknown>): void {
+    const going = operation.catch((error) =>
+      reference.fail(error instanceof Error ? error : new Error(String(error)))
+    ).finally(() => this.#goingOn.delete(going));
+    this.#goingOn.add(going);
+  }
+
+  /** Waits for what goes on by itself. For the end of a process. */
+  async settled(): Promise<void> {
+    while (this.#goingOn.size > 0) await Promise.all(this.#goingOn);
+  }
+
   /**
    * Waits until the owners have seen the casts so far, so that errors of them
    * are here. For the end of a process; bounded by `patience` milliseconds.
@@ -1082,11 +1099,11 @@ export class Hub {
     timeout: number,
   ): void {
     const key = `${src}#${call}`;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopTimer: (() => void) | undefined;
     let answered = false;
     const reply: Reply = (status, number, packet) => {
       answered = true;
-      if (timer !== undefined) clearTimeout(timer);
+      stopTimer?.();
       this.#serving.delete(key);
       this.#sendReply(src, call, status, number, packet ?? NO_PACKET);
     };
@@ -1103,12 +1120,12 @@ export class Hub {
       return reply(Status.NotReady, 0);
     }
     this.#serving.set(key, () => {
-      if (timer !== undefined) clearTimeout(timer);
+      stopTimer?.();
       this.#serving.delete(key);
       withdraw();
     });
     if (timeout > 0) {
-      timer = setTimeout(() => {
+      stopTimer = startTimer(() => {
         withdraw();
         reply(Status.NotReady, 0);
       }, timeout);

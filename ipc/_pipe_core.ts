@@ -12,9 +12,6 @@ import type {
 import { QueueCore, QueueOp } from "./_queue_core.ts";
 import { ConnectionClosedError } from "./errors.ts";
 
-/** Operations on an end of a pipe, beyond those of a queue. */
-export const PipeOp = { Close: 32 } as const;
-
 /** A sender waits while this many bytes are unread. */
 const UNREAD_LIMIT = 1 << 20;
 
@@ -46,10 +43,6 @@ export class PipeCore implements SharedObject {
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     const end = operation.part === 0 ? 0 : 1;
     switch (operation.code) {
-      case PipeOp.Close:
-        this.partDropped(end);
-        reply(0, 0);
-        return undefined;
       case QueueOp.Put:
         // One way: the first end receives, the second sends.
         if (!this.#duplex && end === 0) {

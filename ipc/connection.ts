@@ -8,7 +8,6 @@ import {
   type WaitOptions,
 } from "./_options.ts";
 import type { PipeCore } from "./_pipe_core.ts";
-import { PipeOp } from "./_pipe_core.ts";
 import { QueueOp } from "./_queue_core.ts";
 import {
   checkOpen,
@@ -40,6 +39,9 @@ export interface ConnectionRecvBytesOptions extends WaitOptions {
    */
   maxLength?: number;
 }
+
+/** So many bytes may be on their way without waiting for an answer. */
+const UNANSWERED_LIMIT = 1 << 18;
 
 /** The end that is being made: the constructor is not for the public. */
 let pipe: { core: PipeCore; end: 0 | 1 } | undefined;
@@ -79,6 +81,8 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   }
 
   readonly #reference: Reference;
+  /** Bytes on their way to an owner that has not answered for them yet. */
+  #unanswered = 0;
 
   private constructor() {
     const made = pipe;
@@ -95,7 +99,9 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   }
 
   /**
-   * Sends a message; waits while too much is unread.
+   * Sends a message; waits while too much is unread. In a process that does not
+   * own the pipe it resolves when the message is on its way; an error that only
+   * the owner finds out comes with the next call.
    *
    * @throws {SerializationError} If the message cannot be sent; names the path.
    * @throws {ConnectionClosedError} If the other end is closed.
@@ -104,13 +110,29 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   async send(message: T, options?: ConnectionSendOptions): Promise<void> {
     const { timeout, signal } = checkWait("send", options);
     this.#checkOpen("send");
-    const done = await this.#reference.call(QueueOp.Put, {
-      packet: hub.pack(message, "message", options?.transfer),
+    signal?.throwIfAborted(); // Before anything is taken away.
+    const packet = hub.pack(message, "message", options?.transfer);
+    const size = packet.bytes.length;
+    const sent = this.#reference.call(QueueOp.Put, {
+      packet,
       timeout,
       signal,
       undo: ({ number }) => this.#reference.cast(QueueOp.Withdraw, number),
     });
-    if (done === undefined) {
+    // A message to an owner elsewhere is on its way, in order; while little is,
+    // nobody has to wait for the answers.
+    if (
+      this.#reference.object === undefined &&
+      this.#unanswered + size <= UNANSWERED_LIMIT
+    ) {
+      this.#unanswered += size;
+      hub.goOn(
+        this.#reference,
+        sent.finally(() => this.#unanswered -= size),
+      );
+      return;
+    }
+    if (await sent === undefined) {
       throw new TimeoutError(`Cannot send: no room within ${timeout} ms`);
     }
   }
@@ -161,7 +183,7 @@ export class Connection<T = unknown> implements Waitable, Disposable {
     }
     // A copy that has a buffer of just this length, so that nothing beside it
     // is sent.
-    const own = bytes.slice() as Uint8Array<ArrayBuffer>;
+    const own = new Uint8Array(bytes);
     // Bytes and values share the stream; `recvBytes` checks what it gets.
     await this.send(own as unknown as T, options);
   }
@@ -220,13 +242,13 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   }
 
   /**
-   * Closes this end. The other end can still read what was sent, and then gets
+   * Closes this end in this process. When no process has it open any more, the
+   * other end can still read what was sent, and then gets
    * {@linkcode ConnectionClosedError}. Idempotent.
    */
   close(): void {
     if (this.#reference.closed) return;
     this.#reference.markClosed();
-    if (this.#reference.used) this.#reference.cast(PipeOp.Close);
     hub.release(this.#reference);
   }
 

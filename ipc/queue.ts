@@ -122,6 +122,7 @@ export class Queue<T = unknown>
   async put(item: T, options?: QueuePutOptions): Promise<void> {
     const { timeout, signal } = checkWait("put", options);
     checkOpen(this.#reference, "put to the queue");
+    signal?.throwIfAborted(); // Before anything is taken away.
     const done = await this.#reference.call(QueueOp.Put, {
       packet: hub.pack(item, "item", options?.transfer),
       timeout,

@@ -1,6 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { checkWait, shown, type WaitOptions } from "./_options.ts";
+import { startTimer } from "./_timer.ts";
 import { type Waitable, waitable } from "./_waitable.ts";
 import { TimeoutError } from "./errors.ts";
 
@@ -44,7 +45,8 @@ export async function wait<T extends Waitable>(
   signal?.throwIfAborted();
   const stop = new AbortController();
   const ready = new Set<T>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let turn: ReturnType<typeof setTimeout> | undefined;
+  let stopTimer: (() => void) | undefined;
   let onAbort: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -53,28 +55,27 @@ export async function wait<T extends Waitable>(
           if (stop.signal.aborted) return;
           ready.add(object);
           // Others that are ready at this moment get the turn to say so.
-          setTimeout(resolve, 0);
+          turn ??= setTimeout(resolve, 0);
         }, (error) => {
           if (!stop.signal.aborted) reject(error);
         });
       }
       if (timeout !== undefined) {
-        timer = setTimeout(
-          () =>
-            reject(
-              new TimeoutError(
-                `None of the objects was ready in ${timeout} ms`,
-              ),
-            ),
-          timeout,
-        );
+        stopTimer = startTimer(() => {
+          // What was ready at the call is found also without any time.
+          if (ready.size > 0) return resolve();
+          reject(
+            new TimeoutError(`None of the objects was ready in ${timeout} ms`),
+          );
+        }, timeout);
       }
       onAbort = () => reject(signal!.reason);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   } finally {
     stop.abort();
-    clearTimeout(timer);
+    if (turn !== undefined) clearTimeout(turn);
+    stopTimer?.();
     if (onAbort) signal?.removeEventListener("abort", onAbort);
   }
   return list.filter((object) => ready.has(object));

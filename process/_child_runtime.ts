@@ -224,6 +224,7 @@ function reportFaults(): boolean {
 /** Ends the process when everything is done: children, faults, flush. */
 async function finish(code: number): Promise<never> {
   await self.joinChildren?.();
+  await hub.settled();
   // An error of the last operation may only now be coming.
   await hub.fence(FENCE_PATIENCE);
   await link!.channel.flushed();

@@ -3,6 +3,7 @@
 import { hub } from "../ipc/_hub.ts";
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { isPseudoModule } from "../ipc/_task.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import {
   InvalidStateError,
   ProcessExitError,
@@ -101,7 +102,7 @@ async function arrival(
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopTimer: (() => void) | undefined;
   let onAbort: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -114,7 +115,7 @@ async function arrival(
           ),
         )
       );
-      timer = setTimeout(() =>
+      stopTimer = startTimer(() =>
         reject(
           new TimeoutError(
             `Cannot fork: the child (pid ${child.pid}) ran the main module again and did not reach this call in ${timeout} ms`,
@@ -127,7 +128,7 @@ async function arrival(
     await endAll([child], 0);
     throw error;
   } finally {
-    clearTimeout(timer);
+    stopTimer?.();
     if (onAbort) signal?.removeEventListener("abort", onAbort);
   }
 }

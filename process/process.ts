@@ -19,6 +19,7 @@ import {
 } from "../ipc/_task.ts";
 import type { Task } from "../ipc/_task_load.ts";
 import type { Target } from "../ipc/task_ref.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
   ClosedError,
@@ -476,17 +477,19 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     if (this.#exit !== undefined) return true;
     if (timeout === 0) return false;
     const hold = child.hold();
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopTimer: (() => void) | undefined;
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<boolean>((resolve, reject) => {
         this.#exited.promise.then(() => resolve(true));
-        if (timeout !== undefined) timer = setTimeout(resolve, timeout, false);
+        if (timeout !== undefined) {
+          stopTimer = startTimer(() => resolve(false), timeout);
+        }
         onAbort = () => reject(signal!.reason);
         signal?.addEventListener("abort", onAbort, { once: true });
       });
     } finally {
-      clearTimeout(timer);
+      stopTimer?.();
       if (onAbort) signal?.removeEventListener("abort", onAbort);
       hold();
     }

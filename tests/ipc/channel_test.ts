@@ -228,9 +228,8 @@ Deno.test("Channel.run() gives random bytes an end, whatever they are", async ()
   await seeded(async (random) => {
     for (let round = 0; round < 100; round++) {
       const side = new Side();
-      const bytes = random.bytes(random.below(500));
-      // No length that asks for a buffer of gigabytes: it would be honoured.
-      for (let i = 3; i < bytes.length; i += 4) bytes[i] = 0;
+      // Small ones: a length of gigabytes would be honoured.
+      const bytes = random.bytes(random.below(500)).map((byte) => byte % 3);
       await side.readAll(bytes);
       assertEquals(side.ends.length, 1);
     }

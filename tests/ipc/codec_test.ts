@@ -450,6 +450,15 @@ Deno.test("decode() rejects handles where there are none", () => {
   assertThrows(() => decode(bytes), SerializationError);
 });
 
+Deno.test("decode() can be called for a handle in what is decoded", () => {
+  const other = encode({ name: [1], list: [] }).bytes;
+  const shared = { name: 1 };
+  const { bytes } = encode([shared, new Remote(), { name: 2 }, shared]);
+  const copy = decode(bytes, { handle: () => decode(other) });
+  const again = { name: 1 };
+  assertSameGraph(copy, [again, { name: [1], list: [] }, { name: 2 }, again]);
+});
+
 // ---- What does not cross ----
 
 class Point {
@@ -834,6 +843,16 @@ Deno.test("decode() gives a value or a SerializationError for any bytes", async 
       tryDecode(bytes);
     }
   });
+});
+
+Deno.test("decode() works on after a broken message as if nothing had been", () => {
+  const shared = { name: 1, other: [2] };
+  const { bytes } = encode([shared, { name: shared }]);
+  for (let length = 0; length < bytes.length; length++) {
+    const broken = bytes.subarray(0, length);
+    assertThrows(() => decode(broken), SerializationError);
+    assertSameGraph(decode(bytes), [shared, { name: shared }]);
+  }
 });
 
 Deno.test("SerializationError of decode() has no path", () => {

@@ -309,6 +309,30 @@ Deno.test("encode() forgets all of a field that it gives up", () => {
   assertStrictEquals(copy.remote, standIn);
 });
 
+Deno.test("encode() forgets what it gives up, however much there is around it", () => {
+  for (const around of [0, 1, 13, 14, 15, 16, 17, 18, 40]) {
+    for (const inside of [1, 2, 17, 40]) {
+      const many = (count: number, prefix: string) =>
+        Object.fromEntries(
+          Array.from({ length: count }, (_, i) => [`${prefix}${i}`, { i }]),
+        );
+      const first = many(around, "first");
+      const bad = many(inside, "bad");
+      const error = Object.assign(new Error("x"), {
+        bad: [bad, first, () => {}],
+      });
+      const last = many(around, "last");
+      const value = [first, error, bad, first, last, bad, last] as const;
+      const copy = sent(value);
+      assertEquals(typeof copy[1].bad, "string");
+      assertEquals([copy[0], copy[2], copy[4]], [first, bad, last]);
+      assertStrictEquals(copy[3], copy[0]);
+      assertStrictEquals(copy[5], copy[2]);
+      assertStrictEquals(copy[6], copy[4]);
+    }
+  }
+});
+
 Deno.test("encode() forgets a field that refers to the error itself", () => {
   const error = new Error("x") as Fields;
   error["bad"] = { error, list: [error], f() {} };

@@ -1,0 +1,217 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The examples as a reader runs them, with short sleeps. What two processes
+// print at the same time comes in any order; the rest is in the order shown.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { EXAMPLES } from "../../_tools/examples.ts";
+import { type CommandOutcome, runCommand } from "../jsr/_command.ts";
+
+const ROOT = `${import.meta.dirname}/../..`;
+
+/** Far more than any example takes, even on a busy machine. */
+const DEADLINE = 30_000;
+
+function run(file: string, ...args: string[]): Promise<CommandOutcome> {
+  return runCommand(Deno.execPath(), ["run", "--allow-all", file, ...args], {
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    deadline: DEADLINE,
+  });
+}
+
+/** Runs an example that is to end well; gives its output. */
+async function outputOf(name: string): Promise<string> {
+  const { code, stdout, stderr, trouble } = await run(
+    `examples/${name}.ts`,
+    "--speed=100",
+  );
+  assertEquals({ code, stderr, trouble }, {
+    code: 0,
+    stderr: "",
+    trouble: null,
+  }, stdout);
+  return stdout;
+}
+
+/** The lines of the output, each of which has its end. */
+function linesOf(output: string): string[] {
+  assert(output.endsWith("\n"), output);
+  return output.slice(0, -1).split("\n");
+}
+
+/** The number that `pattern` captures. */
+function numberIn(line: string | undefined, pattern: RegExp): number {
+  const match = pattern.exec(line ?? "");
+  assert(match !== null, `${line} does not match ${pattern}`);
+  return Number(match[1]);
+}
+
+Deno.test("examples/ has the programs that `deno task examples` runs", async () => {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(`${ROOT}/examples`)) {
+    if (!name.startsWith("_")) names.push(name.replace(/\.ts$/, ""));
+  }
+  assertEquals(names.sort(), Object.keys(EXAMPLES).sort());
+});
+
+Deno.test("examples/ all have --help and refuse what they do not know", async () => {
+  const check = async (name: string) => {
+    const help = await run(`examples/${name}.ts`, "--help");
+    assertEquals(help.code, 0, help.stderr);
+    assertMatch(
+      help.stdout,
+      new RegExp(`^.+\\.\n\nUsage: deno run -A examples/${name}\\.ts`),
+    );
+    for (const [argument, message] of WRONG_ARGUMENTS) {
+      const refused = await run(`examples/${name}.ts`, argument);
+      assertEquals(refused.code, 2, name);
+      assertEquals(refused.stdout, "", name);
+      assertEquals(refused.stderr, `${message}; see --help\n`, name);
+    }
+  };
+  await Promise.all(Object.keys(EXAMPLES).map(check));
+});
+
+const WRONG_ARGUMENTS = [
+  ["--fast", "Unknown argument: --fast"],
+  ["--speed=0", '--speed must be a number > 0, received "0"'],
+] as const;
+
+Deno.test("examples/fork.ts goes on in the parent and in the child", async () => {
+  const [first, ...rest] = linesOf(await outputOf("fork"));
+  const parent = numberIn(first, /^Process \((\d+)\) start\.\.\.$/);
+  // "I (" sorts before "I am".
+  rest.sort();
+  const child = numberIn(rest[0], /just created a child process \((\d+)\)\.$/);
+  assert(parent !== child);
+  assertEquals(rest, [
+    `I (${parent}) just created a child process (${child}).`,
+    `I am child process (${child}) and my parent is ${parent}.`,
+  ]);
+});
+
+Deno.test("examples/process.ts runs the child between start and join", async () => {
+  const lines = linesOf(await outputOf("process"));
+  const parent = numberIn(lines[0], /^Parent process (\d+)\.$/);
+  const child = numberIn(lines[2], /^Run child process test \((\d+)\)\.\.\.$/);
+  assert(parent !== child);
+  assertEquals(lines, [
+    `Parent process ${parent}.`,
+    "Child process will start.",
+    `Run child process test (${child})...`,
+    "Child process end.",
+  ]);
+});
+
+Deno.test("examples/download_processes.ts downloads two files in a process each", async () => {
+  const lines = linesOf(await outputOf("download_processes"));
+  const total = numberIn(lines.pop(), /^总共耗费了(\d+\.\d\d)秒\.$/);
+  const pids = lines.filter((line) => line.startsWith("启动"))
+    .map((line) => numberIn(line, /^启动下载进程，进程号\[(\d+)\]\.$/));
+  assertEquals(new Set(pids).size, 2);
+  for (const file of ["Python从入门到住院.pdf", "Peking Hot.avi"]) {
+    const own = lines.filter((line) => line.includes(file));
+    assertEquals(own.length, 2);
+    assertEquals(own[0], `开始下载${file}...`);
+    assert(own[1]?.startsWith(`${file}下载完成! `), own[1]);
+    const seconds = numberIn(own[1], / 耗费了(\d+)秒$/);
+    assert(seconds >= 5 && seconds <= 10, own[1]);
+    assert(total >= seconds, `${total} in all, ${seconds} for one`);
+  }
+  assertEquals(lines.length, 6);
+});
+
+Deno.test("examples/queue.ts reads every item before the reader is terminated", async () => {
+  const lines = linesOf(await outputOf("queue"));
+  const writer = lines.filter((line) => /to write|^Put/.test(line));
+  const reader = lines.filter((line) => /to read|^Get/.test(line));
+  const write = numberIn(writer[0], /^Process to write: (\d+)$/);
+  const read = numberIn(reader[0], /^Process to read: (\d+)$/);
+  assert(write !== read);
+  const values = ["A", "B", "C"];
+  assertEquals(
+    writer.slice(1),
+    values.map((value) => `Put ${value} to queue...`),
+  );
+  assertEquals(
+    reader.slice(1),
+    values.map((value) => `Get ${value} from queue.`),
+  );
+  for (const value of values) {
+    assert(
+      lines.indexOf(`Put ${value} to queue...`) <
+        lines.indexOf(`Get ${value} from queue.`),
+      lines.join("\n"),
+    );
+  }
+  assertEquals(lines.length, 8);
+});
+
+Deno.test("examples/pipe.ts has a conversation that ends when an end is closed", async () => {
+  const lines = linesOf(await outputOf("pipe"));
+  const child = numberIn(lines[0], /^Child process (\d+) sends/);
+  const parent = numberIn(lines[2], /^Parent process (\d+) sends/);
+  assert(parent !== child);
+  assertEquals(lines, [
+    `Child process ${child} sends a list...`,
+    'Parent receives: [ 42, null, "hello" ]',
+    `Parent process ${parent} sends its thanks...`,
+    "Child receives: thank you",
+    "Child receives no more.",
+  ]);
+});
+
+Deno.test("examples/ping_pong_separate.ts prints 50 of each", async () => {
+  const lines = linesOf(await outputOf("ping_pong_separate"));
+  assertMatch(lines[0] ?? "", /^(Ping|Pong){100}$/);
+  assertEquals(lines[0]?.match(/Ping/g)?.length, 50);
+  assertEquals(lines[1], "Ping: 50, Pong: 50, in this process: 0");
+  assertEquals(lines.length, 2);
+});
+
+Deno.test("examples/ping_pong_queue.ts prints 50 in all", async () => {
+  const lines = linesOf(await outputOf("ping_pong_queue"));
+  assertMatch(lines[0] ?? "", /^(Ping|Pong){50}$/);
+  const pings = lines[0]?.match(/Ping/g)?.length ?? 0;
+  assertEquals(
+    lines[1],
+    `Ping: ${pings}, Pong: ${50 - pings}, together: 50`,
+  );
+  assertEquals(lines.length, 2);
+});
+
+Deno.test("deno task examples runs those that are named", async () => {
+  const { code, stdout, stderr } = await run(
+    "_tools/examples.ts",
+    "process",
+    "examples/pipe.ts",
+  );
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  const titles = stdout.match(/^==.*$/gm);
+  assertEquals(titles, [
+    "== process.ts: A function in a process of its own ==",
+    "== pipe.ts: A conversation over a pipe ==",
+  ]);
+  assertMatch(stdout, /\nRan 2 examples in [\d.]+ s\n$/);
+});
+
+Deno.test("deno task examples fails when an example fails, and says which", async () => {
+  // The example refuses this speed.
+  const { code, stdout, stderr } = await run(
+    "_tools/examples.ts",
+    "process",
+    "--speed=0",
+  );
+  assertEquals(code, 1);
+  assertMatch(stderr, /^process failed: exit code 2$/m);
+  assertMatch(stdout, /, 1 failed: process \(exit code 2\)\n$/);
+});
+
+Deno.test("deno task examples refuses an example that does not exist", async () => {
+  const { code, stdout, stderr } = await run("_tools/examples.ts", "toString");
+  assertEquals({ code, stdout, stderr }, {
+    code: 2,
+    stdout: "",
+    stderr: "No such example: toString; see --help\n",
+  });
+});
