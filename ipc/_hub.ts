@@ -790,7 +790,6 @@ export class Hub {
     }
     return new Promise((resolve, reject) => {
       let stopTimer: (() => void) | undefined;
-      let withdraw: (() => void) | undefined;
       const cleanUp = () => {
         stopTimer?.();
         signal?.removeEventListener("abort", onAbort);
@@ -806,7 +805,7 @@ export class Hub {
         withdraw?.();
         reject(signal!.reason);
       };
-      withdraw = this.#start(reference, code, options, settle, undo);
+      const withdraw = this.#start(reference, code, options, settle, undo);
       if (withdraw === undefined) return;
       if (timeout === 0 && reference.object !== undefined) {
         withdraw();
@@ -815,7 +814,7 @@ export class Hub {
       if (timeout !== undefined && timeout > 0) {
         stopTimer = startTimer(() => {
           cleanUp();
-          withdraw!();
+          withdraw();
           resolve(undefined);
         }, timeout);
       }

@@ -2,8 +2,6 @@
 
 import { shown } from "./_options.ts";
 
-declare const signature: unique symbol;
-
 /**
  * Names a function that another process or thread can import: an export of a
  * module. Made by {@linkcode taskRef}.
@@ -20,7 +18,7 @@ export interface TaskRef<
   /** The name of the export. */
   readonly name: string;
   /** Carries the types; not there at run time. */
-  readonly [signature]?: (...args: A) => R;
+  readonly "~signature"?: (...args: A) => R;
 }
 
 /**
