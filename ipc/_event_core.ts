@@ -1,14 +1,14 @@
 // Copyright 2026 the multitask authors. MIT license.
 // The event as it lives in its owner: a flag, and those who wait for it.
 
+import { hub } from "./_hub.ts";
 import {
-  hub,
   type Operation,
   type Reply,
   type SharedObject,
   Status,
   type Withdraw,
-} from "./_hub.ts";
+} from "./_shared_object.ts";
 import { WAIT_QUEUE_WORDS, WaitQueue } from "./_wait_queue.ts";
 import { SharedWords, type Words } from "./_words.ts";
 

@@ -6,154 +6,41 @@
 // each child. A frame that is for somebody else is passed on by its address,
 // without decoding what it carries.
 //
-// Objects live in their owner and are known as owner path + number. Whoever
-// holds one elsewhere holds a *lease*; an entry goes when its owner has let go
-// of it and no lease is left, or when it is closed.
+// Who knows which objects, and until when, is told in _handle_table.ts.
 //
-//   A lease is minted by whoever sends a handle, under a fresh name, and told
-//   to the owner before the handle leaves (`Lease`, same ordered way). Whoever
-//   ends up with the handle takes the lease over (`Adopt`) or gives it back
-//   (`Drop`). When the handle overtakes its lease on another way, the owner
-//   keeps the early Drop as a tombstone until the Lease arrives.
-//
-//   A call is pending at the caller, under way at the processes that pass it
-//   on, and served at the owner. Whoever sits next to a process that dies
-//   answers every call that was on its way into it, drops what came out of it,
-//   and tells each owner that the dead one ever spoke to (`Gone`), which frees
-//   what it held. A caller that gives up settles at once and says `Cancel`; if
-//   the answer crosses it, the caller undoes it.
+// A call is pending at the caller, under way at the processes that pass it
+// on, and served at the owner. Whoever sits next to a process that dies
+// answers every call that was on its way into it, drops what came out of it,
+// and tells each owner that the dead one ever spoke to (`Gone`), which frees
+// what it held. A caller that gives up settles at once and says `Cancel`; if
+// the answer crosses it, the caller undoes it.
 //
 // The channel to the parent can be used without turning the event loop, by a
 // `SyncPort`: everything unsent goes with the request (see `Unsent`).
 
 import { ByteReader, ByteWriter } from "./_bytes.ts";
-import { Channel, kept, type Unsent } from "./_channel.ts";
-import { decode, encode, type Handle, handle } from "./_codec.ts";
-import { startTimer } from "./_timer.ts";
+import type { Unsent } from "./_channel.ts";
+import { HandleTable } from "./_handle_table.ts";
+import { Frame, type Link } from "./_link.ts";
 import {
-  ClosedError,
-  InvalidStateError,
-  ProcessExitError,
-  SerializationError,
-} from "./errors.ts";
-
-/** Kinds of frames that the hub routes. Control frames start at 32. */
-const Frame = {
-  Call: 1,
-  Cast: 2,
-  Reply: 3,
-  Cancel: 4,
-  Gone: 5,
-  Fault: 6,
-  Lease: 7,
-  Adopt: 8,
-  Drop: 9,
-  Sync: 10,
-  SyncDone: 11,
-  Control: 32,
-} as const;
-
-/** How an operation ended. */
-export const Status = {
-  /** Done; number and packet are the result. */
-  Done: 0,
-  /** It would have had to wait, or waited until its time was up. */
-  NotReady: 1,
-  /** It failed; the packet is the error. */
-  Failed: 2,
-} as const;
-
-/** A reference to a shared object, as it crosses. */
-export interface Ref {
-  readonly type: number;
-  readonly owner: string;
-  readonly id: number;
-  /** Which part of the object is meant: an end of a pipe. */
-  readonly part: number;
-  readonly lease: string;
-}
-
-/** A value on its way: bytes, and leases for the handles in it. */
-export interface Packet {
-  readonly bytes: Uint8Array;
-  readonly refs: readonly Ref[];
-}
-
-const NO_REFS: readonly Ref[] = [];
-const NO_PACKET: Packet = { bytes: new Uint8Array(0), refs: NO_REFS };
-
-/** An operation as an object is asked to perform it. */
-export interface Operation {
-  readonly code: number;
-  /** The process on whose behalf. */
-  readonly caller: string;
-  readonly part: number;
-  readonly number: number;
-  readonly packet: Packet | undefined;
-}
-
-/** Answers an operation, once. */
-export type Reply = (status: number, number: number, packet?: Packet) => void;
-
-/** Takes a waiting operation out; it will not be answered then. */
-export type Withdraw = () => void;
-
-/** What lives in its owner and is operated on from anywhere. */
-export interface SharedObject {
-  /**
-   * Performs an operation: answers at once, or gives back how to withdraw it
-   * while it waits. Throws what the caller shall get.
-   */
-  perform(operation: Operation, reply: Reply): Withdraw | undefined;
-  /** A process that may hold something of it has ended. */
-  holderGone(isGone: (path: string) => boolean): void;
-  /** The leases of a part went to none, or the owner let go of it. */
-  partDropped?(part: number): void;
-  /** Whether a part that is passed on unused is no longer held here. */
-  readonly partsMove?: boolean;
-  /** Ends every wait on it with `error` and lets go of what it holds. */
-  destroy(error: Error): void;
-}
-
-/** A class of handles: how to make the public object around a reference. */
-export interface HandleType {
-  /** The number that stands for the class in messages. */
-  readonly type: number;
-  /** Makes the public object. */
-  readonly revive: (reference: Reference) => Handle;
-}
-
-interface Lease {
-  holder: string;
-  readonly part: number;
-  adopted: boolean;
-}
-
-interface Entry {
-  readonly id: number;
-  readonly object: SharedObject;
-  readonly leases: Map<string, Lease>;
-  /** Leases that were dropped before they were announced. */
-  readonly tombstones: Set<string>;
-  /** The public objects the owner itself still has, by part. */
-  readonly local: Map<number, WeakRef<Handle>>;
-}
-
-/** What an operation gives when it is done. */
-export interface Outcome {
-  readonly number: number;
-  readonly packet: Packet;
-}
-
-/** How an operation is asked for. */
-export interface CallOptions {
-  number?: number | undefined;
-  packet?: Packet | undefined;
-  timeout?: number | undefined;
-  signal?: AbortSignal | undefined;
-  /** Undoes a success that the caller no longer waits for. */
-  undo?: (outcome: Outcome) => void;
-}
+  keepPacket,
+  NO_PACKET,
+  type Packet,
+  readPacket,
+  writePacket,
+} from "./_packet.ts";
+import type { Reference } from "./_reference.ts";
+import {
+  type CallOptions,
+  type Operation,
+  type Outcome,
+  type Reply,
+  type SharedObject,
+  Status,
+  type Withdraw,
+} from "./_shared_object.ts";
+import { startTimer } from "./_timer.ts";
+import { ClosedError, InvalidStateError, ProcessExitError } from "./errors.ts";
 
 interface PendingCall {
   readonly owner: string;
@@ -186,226 +73,6 @@ function isWithin(path: string, prefix: string): boolean {
     (path.startsWith(prefix) && path.charCodeAt(prefix.length) === 46);
 }
 
-function writePacket(out: ByteWriter, packet: Packet): void {
-  out.varint(packet.refs.length);
-  for (const ref of packet.refs) writeRef(out, ref);
-  out.raw(packet.bytes);
-}
-
-function writeRef(out: ByteWriter, ref: Ref): void {
-  out.u8(ref.type);
-  out.text(ref.owner);
-  out.varint(ref.id);
-  out.u8(ref.part);
-  out.text(ref.lease);
-}
-
-function readRef(input: ByteReader): Ref {
-  return {
-    type: input.u8(),
-    owner: input.text(),
-    id: input.varint(),
-    part: input.u8(),
-    lease: input.text(),
-  };
-}
-
-/** Reads a packet; its bytes are a view that is valid during the frame. */
-function readPacket(input: ByteReader): Packet {
-  const count = input.varint();
-  if (count === 0) return { bytes: input.rest(), refs: NO_REFS };
-  const refs: Ref[] = [];
-  for (let i = 0; i < count; i++) refs.push(readRef(input));
-  return { bytes: input.rest(), refs };
-}
-
-/** Makes a packet safe to keep after the frame it came in. */
-export function keepPacket(packet: Packet): Packet {
-  return { bytes: kept(packet.bytes), refs: packet.refs };
-}
-
-/**
- * A channel to a neighbour in the tree, and what the hub has to remember about
- * it: the calls that went through it and the owners that were spoken to.
- */
-export class Link {
-  readonly path: string;
-  readonly channel: Channel;
-  readonly isParent: boolean;
-  /** Calls on their way into this link, to the process that waits for each. */
-  readonly underWay = new Map<string, { src: string; call: number }>();
-  readonly touched = new Set<string>();
-  readonly control: (packet: Packet) => void;
-  readonly #syncReplies = new Map<number, (answer: Uint8Array) => void>();
-  readonly #syncWaiting: (() => boolean)[] = [];
-
-  constructor(
-    hub: Hub,
-    path: string,
-    isParent: boolean,
-    stream: ConstructorParameters<typeof Channel>[0],
-    events: { control: (packet: Packet) => void; end: () => void },
-  ) {
-    this.path = path;
-    this.isParent = isParent;
-    this.control = events.control;
-    this.channel = new Channel(stream, {
-      frame: (kind, body) => {
-        hub.receive(this, kind, body);
-        this.#runSync();
-      },
-      end: () => events.end(),
-    });
-  }
-
-  /** Sends a frame for the neighbour itself. */
-  sendControl(packet: Packet): void {
-    writePacket(this.channel.begin(Frame.Control), packet);
-    this.channel.commit();
-  }
-
-  /** Whether the neighbour is blocked in a request. */
-  get servesSync(): boolean {
-    return this.#syncReplies.size > 0;
-  }
-
-  /** Where an answer goes whose caller is blocked; `undefined` elsewhere. */
-  takeSyncReply(call: number): ((answer: Uint8Array) => void) | undefined {
-    const respond = this.#syncReplies.get(call);
-    this.#syncReplies.delete(call);
-    return respond;
-  }
-
-  /**
-   * Serves one request of the neighbour's {@linkcode SyncPort}. It is taken up
-   * when all that the neighbour wrote before it has arrived.
-   */
-  serveSync(request: Uint8Array, respond: (answer: Uint8Array) => void): void {
-    const input = new ByteReader(request);
-    const after = input.varint();
-    const twice = input.varint();
-    const call = input.varint();
-    const frames = input.rest();
-    this.#syncWaiting.push(() => {
-      if (this.channel.received < after) return false;
-      const seen = Math.min(this.channel.received - after, twice);
-      if (call > 0) this.#syncReplies.set(call, respond);
-      this.channel.skip(twice - seen);
-      this.channel.deliver(frames, seen);
-      if (call === 0) respond(new Uint8Array([Frame.SyncDone]));
-      return true;
-    });
-    this.#runSync();
-  }
-
-  #runSync(): void {
-    while (this.#syncWaiting.length > 0 && this.#syncWaiting[0]!()) {
-      this.#syncWaiting.shift();
-    }
-  }
-}
-
-/**
- * A process's own view of one shared object: here or elsewhere. The public
- * classes hold one each.
- */
-export class Reference {
-  readonly type: number;
-  readonly part: number;
-  readonly object: SharedObject | undefined;
-  readonly #hub: Hub;
-  #owner: string;
-  #id: number;
-  /** Errors of operations nobody awaited. */
-  #fault: Error | undefined;
-  #closed = false;
-  /** Whether anything was ever done with it in this process. */
-  used = false;
-  /** The public object around this reference. */
-  handle: WeakRef<Handle> | undefined;
-
-  constructor(
-    hub: Hub,
-    type: number,
-    part: number,
-    place: SharedObject | { owner: string; id: number },
-  ) {
-    this.#hub = hub;
-    this.type = type;
-    this.part = part;
-    if ("perform" in place) {
-      this.object = place;
-      this.#owner = hub.path;
-      this.#id = 0;
-    } else {
-      this.object = undefined;
-      this.#owner = place.owner;
-      this.#id = place.id;
-    }
-  }
-
-  get owner(): string {
-    return this.object === undefined ? this.#owner : this.#hub.path;
-  }
-
-  get id(): number {
-    return this.#id;
-  }
-
-  /** The number the object gets when it is shared for the first time. */
-  set id(id: number) {
-    this.#id = id;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  markClosed(): void {
-    this.#closed = true;
-  }
-
-  /** Keeps an error until somebody awaits something of this object. */
-  fail(error: Error): void {
-    if (this.#fault === undefined) this.#hub.faults.add(this);
-    this.#fault ??= error;
-  }
-
-  /** Takes the error that is due, if there is one. */
-  takeFault(): Error | undefined {
-    const fault = this.#fault;
-    if (fault !== undefined) {
-      this.#fault = undefined;
-      this.#hub.faults.delete(this);
-    }
-    return fault;
-  }
-
-  /**
-   * Asks for an operation. Resolves to `undefined` when it was not ready in
-   * time; rejects with the signal's reason, or what the owner threw.
-   */
-  call(code: number, options: CallOptions = {}): Promise<Outcome | undefined> {
-    return this.#hub.call(this, code, options);
-  }
-
-  /** The same, blocking. */
-  callSync(
-    code: number,
-    options: Pick<CallOptions, "number" | "packet" | "timeout"> = {},
-  ): Outcome | undefined {
-    return this.#hub.callSync(this, code, options);
-  }
-
-  /**
-   * Asks for an operation that never waits and whose result nobody needs.
-   * Throws when it fails here; elsewhere the error stays for the next call.
-   */
-  cast(code: number, number = 0, packet?: Packet): void {
-    this.#hub.cast(this, code, number, packet);
-  }
-}
-
 /** An operation that every owner answers at once, whatever the object. */
 const FENCE = 255;
 
@@ -413,363 +80,23 @@ const FENCE = 255;
 const ENDED_KEPT = 1000;
 
 /** See the file comment. A program has one, {@linkcode hub}. */
-export class Hub {
-  /** This process's place in the tree. */
-  path = "0";
+export class Hub extends HandleTable {
+  protected override readonly asHub = this;
   /** Where the calling thread may block for the parent; set in children. */
   syncPort: SyncPort | undefined;
   /** Objects with an error that nobody has been told yet. */
   readonly faults = new Set<Reference>();
   /** Called when something starts to wait here, and when nothing does. */
   onWaiting: ((waiting: boolean) => void) | undefined;
-  /** Finds error classes of the task's module. */
-  errorClass: ((name: string) => unknown) | undefined;
 
-  readonly #types = new Map<number, HandleType>();
-  readonly #entries = new Map<number, Entry>();
-  #nextId = 1;
   #nextCall = 1;
-  #nextLease = 1;
   readonly #pending = new Map<number, PendingCall>();
   readonly #serving = new Map<string, Withdraw>();
   /** Owners that casts went to, by an object that is there. */
   readonly #castOwners = new Map<string, Reference>();
-  readonly #references = new Map<string, WeakRef<Handle>>();
   #parent: Link | undefined;
   readonly #children = new Map<string, Link>();
   readonly #ended = new Map<string, Ended>();
-  readonly #handleOf = new WeakMap<Handle, Reference>();
-  readonly #entryOf = new WeakMap<SharedObject, Entry>();
-  readonly #localOf = new WeakMap<
-    SharedObject,
-    Map<number, WeakRef<Handle>>
-  >();
-
-  readonly #released = new FinalizationRegistry<
-    { key: string; owner: string; id: number; leases: string[] }
-  >(({ key, owner, id, leases }) => {
-    if (this.#references.get(key)?.deref() === undefined) {
-      this.#references.delete(key);
-    }
-    for (const lease of leases) this.#sendDrop(owner, id, lease);
-  });
-  readonly #leasesOf = new WeakMap<
-    Reference,
-    { key: string; owner: string; id: number; leases: string[] }
-  >();
-  readonly #dropped = new FinalizationRegistry<{ id: number; part: number }>(
-    ({ id, part }) => {
-      const entry = this.#entries.get(id);
-      if (entry === undefined) return;
-      if (entry.local.get(part)?.deref() === undefined) {
-        entry.local.delete(part);
-        this.#checkPart(entry, part);
-      }
-    },
-  );
-
-  // ---- Handles ----
-
-  /** Makes a class of handles known. */
-  register(type: HandleType): void {
-    this.#types.set(type.type, type);
-  }
-
-  /** Binds a public object to its reference; both live as long. */
-  bind(object: Handle, reference: Reference): void {
-    this.#handleOf.set(object, reference);
-    const weak = reference.handle = new WeakRef(object);
-    if (reference.object === undefined) return;
-    const local = this.#localOf.get(reference.object);
-    if (local !== undefined) local.set(reference.part, weak);
-    else {
-      this.#localOf.set(
-        reference.object,
-        new Map([[reference.part, weak]]),
-      );
-    }
-  }
-
-  /**
-   * Encodes a value with the handles in it, each under a lease of its own.
-   * Throws `SerializationError`; nothing is leased then.
-   */
-  pack(
-    value: unknown,
-    root = "value",
-    transfer?: readonly ArrayBuffer[],
-  ): Packet {
-    const { bytes, handles } = encode(value, { root, transfer });
-    if (handles.length === 0) return { bytes, refs: NO_REFS };
-    return { bytes, refs: handles.map((object) => this.#lease(object)) };
-  }
-
-  #lease(object: Handle): Ref {
-    const reference = this.#handleOf.get(object)!;
-    const { type, part } = reference;
-    const lease = `${this.path}:${this.#nextLease++}`;
-    if (reference.object !== undefined) {
-      const entry = this.#share(reference);
-      entry.leases.set(lease, { holder: this.path, part, adopted: false });
-      // An end of a pipe that is passed on and not used here has moved.
-      if (reference.object.partsMove && !reference.used) {
-        entry.local.delete(part);
-      }
-    } else {
-      this.#route(reference.owner, Frame.Lease, (out) => {
-        out.text(this.path);
-        out.varint(reference.id);
-        out.u8(part);
-        out.text(lease);
-      });
-    }
-    return { type, owner: reference.owner, id: reference.id, part, lease };
-  }
-
-  #share(reference: Reference): Entry {
-    const object = reference.object!;
-    let entry = this.#entryOf.get(object);
-    if (entry === undefined) {
-      const local = this.#localOf.get(object)!;
-      entry = {
-        id: this.#nextId++,
-        object,
-        leases: new Map(),
-        tombstones: new Set(),
-        local,
-      };
-      this.#entries.set(entry.id, entry);
-      this.#entryOf.set(object, entry);
-      for (const [part, weak] of local) this.#watchLocal(entry, part, weak);
-    }
-    reference.id = entry.id;
-    return entry;
-  }
-
-  #watchLocal(entry: Entry, part: number, weak: WeakRef<Handle>): void {
-    const handle = weak.deref();
-    if (handle === undefined) entry.local.delete(part);
-    else this.#dropped.register(handle, { id: entry.id, part });
-  }
-
-  /** Counts the owner's own public object for a part (again). */
-  #holdLocal(reference: Reference): void {
-    const entry = this.#entryOf.get(reference.object!);
-    const weak = reference.handle;
-    if (entry === undefined || weak === undefined) return;
-    if (!entry.local.has(reference.part) && !reference.closed) {
-      entry.local.set(reference.part, weak);
-    }
-  }
-
-  /** Decodes a packet and takes its leases over, also when decoding fails. */
-  unpack(packet: Packet): unknown {
-    const { refs } = packet;
-    if (refs.length === 0) {
-      return decode(packet.bytes, { errorClass: this.errorClass });
-    }
-    const taken = new Set<number>();
-    try {
-      return decode(packet.bytes, {
-        errorClass: this.errorClass,
-        handle: (index) => {
-          const ref = refs[index];
-          if (ref === undefined) {
-            throw new SerializationError("Cannot decode: bad handle");
-          }
-          taken.add(index);
-          return this.#adopt(ref);
-        },
-      });
-    } finally {
-      refs.forEach((ref, index) => {
-        if (!taken.has(index)) this.#drop(ref);
-      });
-    }
-  }
-
-  /** Takes the leases of a packet over without decoding it: to keep it. */
-  adoptPacket(packet: Packet): void {
-    for (const ref of packet.refs) this.#sendAdopt(ref);
-  }
-
-  /** Gives back the leases of a packet that nobody will decode. */
-  dropPacket(packet: Packet): void {
-    for (const ref of packet.refs) this.#drop(ref);
-  }
-
-  #adopt(ref: Ref): Handle {
-    const type = this.#types.get(ref.type);
-    if (type === undefined) {
-      throw new SerializationError(
-        `Cannot decode: handles of type ${ref.type} are not known here; import the module that defines them`,
-      );
-    }
-    if (ref.owner === this.path) {
-      const entry = this.#entries.get(ref.id);
-      if (entry === undefined) {
-        const closed = new Reference(this, ref.type, ref.part, ref);
-        closed.markClosed();
-        return type.revive(closed);
-      }
-      let object = entry.local.get(ref.part)?.deref();
-      if (object === undefined) {
-        const reference = new Reference(
-          this,
-          ref.type,
-          ref.part,
-          entry.object,
-        );
-        reference.id = entry.id;
-        object = type.revive(reference);
-        this.#watchLocal(entry, ref.part, reference.handle!);
-      }
-      // It is back with its owner: here it counts as used.
-      this.#handleOf.get(object)!.used = true;
-      this.#holdLocal(this.#handleOf.get(object)!);
-      this.#leaseDropped(ref.id, ref.lease);
-      return object;
-    }
-    const key = `${ref.owner}#${ref.id}.${ref.part}`;
-    const known = this.#references.get(key)?.deref();
-    if (known !== undefined) {
-      const reference = this.#handleOf.get(known)!;
-      if (!reference.closed) {
-        // One lease is enough, but this one may outlive the other's holder.
-        this.#sendAdopt(ref);
-        this.#leasesOf.get(reference)!.leases.push(ref.lease);
-        if (this.#leasesOf.get(reference)!.leases.length > 1) {
-          this.#sendDrop(
-            ref.owner,
-            ref.id,
-            this.#leasesOf.get(reference)!.leases.shift()!,
-          );
-        }
-        return known;
-      }
-    }
-    const reference = new Reference(this, ref.type, ref.part, ref);
-    const object = type.revive(reference);
-    const held = {
-      key,
-      owner: ref.owner,
-      id: ref.id,
-      leases: [ref.lease],
-    };
-    this.#leasesOf.set(reference, held);
-    this.#references.set(key, new WeakRef(object));
-    this.#released.register(object, held, reference);
-    this.#sendAdopt(ref);
-    return object;
-  }
-
-  /** Lets go of an object: its leases here, or the whole entry at home. */
-  release(reference: Reference): void {
-    if (reference.object === undefined) {
-      const held = this.#leasesOf.get(reference);
-      if (held === undefined) return;
-      this.#leasesOf.delete(reference);
-      this.#released.unregister(reference);
-      this.#references.delete(held.key);
-      for (const lease of held.leases) {
-        this.#sendDrop(held.owner, held.id, lease);
-      }
-      return;
-    }
-    const entry = this.#entryOf.get(reference.object);
-    const local = this.#localOf.get(reference.object);
-    if (local?.get(reference.part) !== reference.handle) return;
-    local?.delete(reference.part);
-    if (entry === undefined) reference.object.partDropped?.(reference.part);
-    else this.#checkPart(entry, reference.part);
-  }
-
-  /** Takes an object of ours out: whoever still refers to it gets `error`. */
-  remove(reference: Reference, error: Error): void {
-    if (reference.object === undefined) return;
-    const entry = this.#entryOf.get(reference.object);
-    if (entry !== undefined) this.#entries.delete(entry.id);
-    reference.object.destroy(error);
-  }
-
-  /** How many objects of ours are known elsewhere. */
-  get sharedCount(): number {
-    return this.#entries.size;
-  }
-
-  /** How many objects of others are known here. */
-  get referenceCount(): number {
-    return this.#references.size;
-  }
-
-  /** A packet of ours goes to `receiver`, who holds its leases from now on. */
-  handOver(packet: Packet, receiver: string): void {
-    if (receiver === this.path) return;
-    for (const ref of packet.refs) {
-      if (ref.owner !== this.path) continue;
-      const lease = this.#entries.get(ref.id)?.leases.get(ref.lease);
-      if (lease !== undefined) {
-        lease.holder = receiver;
-        lease.adopted = false;
-      }
-    }
-  }
-
-  #sendAdopt(ref: Ref): void {
-    if (ref.owner === this.path) {
-      const lease = this.#entries.get(ref.id)?.leases.get(ref.lease);
-      if (lease !== undefined) {
-        lease.holder = this.path;
-        lease.adopted = true;
-      }
-      return;
-    }
-    this.#route(ref.owner, Frame.Adopt, (out) => {
-      out.text(this.path);
-      out.varint(ref.id);
-      out.u8(ref.part);
-      out.text(ref.lease);
-    });
-  }
-
-  #drop(ref: Ref): void {
-    this.#sendDrop(ref.owner, ref.id, ref.lease);
-  }
-
-  #sendDrop(owner: string, id: number, lease: string): void {
-    if (owner === this.path) return this.#leaseDropped(id, lease);
-    this.#route(owner, Frame.Drop, (out) => {
-      out.text(this.path);
-      out.varint(id);
-      out.u8(0);
-      out.text(lease);
-    });
-  }
-
-  #leaseDropped(id: number, name: string): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    const lease = entry.leases.get(name);
-    if (lease === undefined) {
-      entry.tombstones.add(name);
-      return;
-    }
-    entry.leases.delete(name);
-    this.#checkPart(entry, lease.part);
-  }
-
-  #checkPart(entry: Entry, part: number): void {
-    if (entry.local.has(part)) return;
-    for (const lease of entry.leases.values()) {
-      if (lease.part === part) return;
-    }
-    entry.object.partDropped?.(part);
-    if (entry.leases.size > 0 || entry.local.size > 0) return;
-    this.#entries.delete(entry.id);
-    entry.object.destroy(
-      new ClosedError("The object is gone: nobody held it any more"),
-    );
-  }
 
   // ---- Operations, as seen by the caller ----
 
@@ -833,12 +160,6 @@ export class Hub {
     }
   }
 
-  #use(reference: Reference): void {
-    if (reference.used) return;
-    reference.used = true;
-    this.#holdLocal(reference);
-  }
-
   /** Starts an operation; gives how to give it up, unless it has settled. */
   #start(
     reference: Reference,
@@ -850,7 +171,7 @@ export class Hub {
     const call = this.#nextCall++;
     const { object } = reference;
     if (object !== undefined) {
-      this.#use(reference);
+      this.use(reference);
       let settled = false;
       // The pending entry keeps the public object alive while it waits.
       const done = (status: number, outcome: Outcome) => {
@@ -892,7 +213,7 @@ export class Hub {
     if (!this.#pending.has(call)) return undefined;
     return () => {
       pending.abandoned = true;
-      this.#route(reference.owner, Frame.Cancel, (out) => {
+      this.route(reference.owner, Frame.Cancel, (out) => {
         out.text(this.path);
         out.varint(call);
       });
@@ -908,7 +229,7 @@ export class Hub {
     // The owner keeps the time only of a caller that cannot: one that does not
     // wait at all, or one that is blocked.
     const { timeout } = options;
-    this.#route(reference.owner, Frame.Call, (out) => {
+    this.route(reference.owner, Frame.Call, (out) => {
       out.text(this.path);
       out.varint(call);
       out.varint(reference.id);
@@ -1007,7 +328,7 @@ export class Hub {
     packet: Packet | undefined,
   ): void {
     if (reference.object !== undefined) {
-      this.#use(reference);
+      this.use(reference);
       let failure: Packet | undefined;
       this.#perform(reference.object, {
         code,
@@ -1022,7 +343,7 @@ export class Hub {
       return;
     }
     this.#castOwners.set(reference.owner, reference);
-    this.#route(reference.owner, Frame.Cast, (out) => {
+    this.route(reference.owner, Frame.Cast, (out) => {
       out.text(this.path);
       out.varint(reference.id);
       out.u8(reference.part);
@@ -1107,12 +428,12 @@ export class Hub {
       this.#sendReply(src, call, status, number, packet ?? NO_PACKET);
     };
     if (operation.code === FENCE) return reply(Status.Done, 0);
-    const entry = this.#entries.get(id);
-    if (entry === undefined) {
+    const object = this.objectOf(id);
+    if (object === undefined) {
       if (operation.packet) this.dropPacket(operation.packet);
       return reply(Status.Failed, 0, this.#packError(this.#closedError(id)));
     }
-    const withdraw = this.#perform(entry.object, operation, reply);
+    const withdraw = this.#perform(object, operation, reply);
     if (answered || withdraw === undefined) return;
     if (timeout === 0) {
       withdraw();
@@ -1138,7 +459,7 @@ export class Hub {
     number: number,
     packet: Packet,
   ): void {
-    this.#route(src, Frame.Reply, (out) => {
+    this.route(src, Frame.Reply, (out) => {
       out.varint(call);
       out.u8(status);
       out.f64(number);
@@ -1158,7 +479,7 @@ export class Hub {
   }
 
   /** Sends a frame to the process at `to`; frames to oneself come back. */
-  #route(
+  protected override route(
     to: string,
     kind: number,
     write: (out: ByteWriter) => void,
@@ -1247,8 +568,8 @@ export class Hub {
         const reply: Reply = (status, _number, error) => {
           if (status === Status.Failed) this.#sendFault(src, id, part, error!);
         };
-        const entry = this.#entries.get(id);
-        if (entry === undefined) {
+        const object = this.objectOf(id);
+        if (object === undefined) {
           this.dropPacket(packet);
           return reply(
             Status.Failed,
@@ -1257,7 +578,7 @@ export class Hub {
           );
         }
         this.#perform(
-          entry.object,
+          object,
           { code, caller: src, part, number, packet },
           reply,
         );
@@ -1273,36 +594,14 @@ export class Hub {
       case Frame.Fault: {
         const key = input.text();
         const error = this.unpack(readPacket(input));
-        const object = this.#references.get(key)?.deref();
         const failure = error instanceof Error ? error : new Error(`${error}`);
-        if (object !== undefined) this.#handleOf.get(object)!.fail(failure);
+        this.referenceOf(key)?.fail(failure);
         return;
       }
       case Frame.Lease:
       case Frame.Adopt:
       case Frame.Drop:
-        return this.#leaseFrame(kind, input);
-    }
-  }
-
-  #leaseFrame(kind: number, input: ByteReader): void {
-    const holder = input.text();
-    const id = input.varint();
-    const part = input.u8();
-    const name = input.text();
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    if (kind === Frame.Drop) return this.#leaseDropped(id, name);
-    if (entry.tombstones.delete(name)) {
-      this.#checkPart(entry, part);
-      return;
-    }
-    const lease = entry.leases.get(name);
-    if (lease === undefined) {
-      entry.leases.set(name, { holder, part, adopted: kind === Frame.Adopt });
-    } else if (kind === Frame.Adopt) {
-      lease.holder = holder;
-      lease.adopted = true;
+        return this.leaseFrame(kind, input);
     }
   }
 
@@ -1375,7 +674,7 @@ export class Hub {
     error: Packet,
     owner = this.path,
   ): void {
-    this.#route(src, Frame.Fault, (out) => {
+    this.route(src, Frame.Fault, (out) => {
       out.text(`${owner}#${id}.${part}`);
       writePacket(out, error);
     });
@@ -1438,7 +737,7 @@ export class Hub {
     }
     for (const owner of link?.touched ?? []) {
       if (isWithin(owner, path)) continue;
-      this.#route(owner, Frame.Gone, (out) => out.text(path));
+      this.route(owner, Frame.Gone, (out) => out.text(path));
     }
   }
 
@@ -1448,33 +747,9 @@ export class Hub {
     for (const [key, withdraw] of [...this.#serving]) {
       if (isGone(key.slice(0, key.indexOf("#")))) withdraw();
     }
-    for (const entry of [...this.#entries.values()]) {
-      entry.object.holderGone(isGone);
-      for (const [name, lease] of [...entry.leases]) {
-        if (!isGone(lease.holder)) continue;
-        if (lease.adopted) this.#leaseDropped(entry.id, name);
-        else this.#dropLater(entry.id, name, isGone);
-      }
-    }
-  }
-
-  /**
-   * The dead process had sent the handle on; whoever gets it adopts the lease
-   * in a moment, perhaps by a longer way than the news of the death took.
-   */
-  #dropLater(id: number, name: string, isGone: (path: string) => boolean) {
-    const timer = setTimeout(() => {
-      const lease = this.#entries.get(id)?.leases.get(name);
-      if (lease !== undefined && !lease.adopted && isGone(lease.holder)) {
-        this.#leaseDropped(id, name);
-      }
-    }, 5000);
-    Deno.unrefTimer(timer);
+    this.holdersGone(isGone);
   }
 }
 
 /** The hub of this process. */
 export const hub: Hub = new Hub();
-
-export { handle };
-export type { Handle };

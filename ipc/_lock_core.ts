@@ -9,14 +9,14 @@
 //   free --acquire--> held --release--> free, or held by the first waiter
 //                     held --holder dies--> the same, and marked abandoned
 
+import { hub } from "./_hub.ts";
 import {
-  hub,
   type Operation,
   type Reply,
   type SharedObject,
   Status,
   type Withdraw,
-} from "./_hub.ts";
+} from "./_shared_object.ts";
 import { InvalidStateError } from "./errors.ts";
 import { WAIT_QUEUE_WORDS, WaitQueue } from "./_wait_queue.ts";
 import { SharedWords, type Words } from "./_words.ts";

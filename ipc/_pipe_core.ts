@@ -2,13 +2,13 @@
 // The pipe as it lives in its owner: a stream of messages each way, which ends
 // when nobody holds the other end any more.
 
+import type { Packet } from "./_packet.ts";
 import type {
   Operation,
-  Packet,
   Reply,
   SharedObject,
   Withdraw,
-} from "./_hub.ts";
+} from "./_shared_object.ts";
 import { QueueCore, QueueOp } from "./_queue_core.ts";
 import { ConnectionClosedError } from "./errors.ts";
 

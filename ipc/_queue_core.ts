@@ -11,15 +11,15 @@
 // its leases are the owner's for that time, whatever happens to its sender.
 
 import { Deque } from "./_deque.ts";
+import { hub } from "./_hub.ts";
+import type { Packet } from "./_packet.ts";
 import {
-  hub,
   type Operation,
-  type Packet,
   type Reply,
   type SharedObject,
   Status,
   type Withdraw,
-} from "./_hub.ts";
+} from "./_shared_object.ts";
 import { WAIT_QUEUE_WORDS, type Waiter, WaitQueue } from "./_wait_queue.ts";
 import { SharedWords, type Words } from "./_words.ts";
 

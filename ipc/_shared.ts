@@ -2,13 +2,10 @@
 // What the public classes of shared objects have in common: a reference, found
 // by the hub, and a second way to be made, around a reference that arrived.
 
-import {
-  type Handle,
-  handle,
-  hub,
-  Reference,
-  type SharedObject,
-} from "./_hub.ts";
+import { type Handle, handle } from "./_codec.ts";
+import { hub } from "./_hub.ts";
+import { Reference } from "./_reference.ts";
+import type { SharedObject } from "./_shared_object.ts";
 import { ClosedError } from "./errors.ts";
 
 /** The numbers that stand for the classes in messages. Never reuse one. */

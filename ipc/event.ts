@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { EventCore, EventOp } from "./_event_core.ts";
-import type { Reference } from "./_hub.ts";
+import type { Reference } from "./_reference.ts";
 import {
   checkWait,
   type WaitOptions,

@@ -1,6 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import type { Outcome, Reference } from "./_hub.ts";
+import type { Reference } from "./_reference.ts";
+import type { Outcome } from "./_shared_object.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
 import {
   checkWait,

@@ -1,6 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { hub, type Reference } from "./_hub.ts";
+import { hub } from "./_hub.ts";
+import type { Reference } from "./_reference.ts";
 import {
   checkInteger,
   checkWait,

@@ -13,7 +13,9 @@
 // that a result and whatever it sent arrive before the news of its death.
 
 import { CancelOnce } from "./_cancel_once.ts";
-import { type Ended, hub, Link, type Packet } from "../ipc/_hub.ts";
+import { type Ended, hub } from "../ipc/_hub.ts";
+import { Link } from "../ipc/_link.ts";
+import type { Packet } from "../ipc/_packet.ts";
 import type { ChildStream } from "./_listener.ts";
 import { Channel } from "../ipc/_channel.ts";
 import type { ToChild, ToParent } from "./_protocol.ts";

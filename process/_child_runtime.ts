@@ -6,7 +6,8 @@
 //
 // Loaded by the entry modules, and by nobody else.
 
-import { Link, type Packet } from "../ipc/_hub.ts";
+import { Link } from "../ipc/_link.ts";
+import type { Packet } from "../ipc/_packet.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
 import { loadTask } from "../ipc/_task_load.ts";

@@ -2,7 +2,8 @@
 
 import "../ipc/_handles.ts";
 import { attributeError } from "../ipc/_error_codec.ts";
-import { hub, type Packet } from "../ipc/_hub.ts";
+import { hub } from "../ipc/_hub.ts";
+import type { Packet } from "../ipc/_packet.ts";
 import {
   checkInteger,
   checkWait,

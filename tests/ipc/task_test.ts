@@ -14,7 +14,9 @@ import {
   fileUrl,
   isOwnModule,
   localPath,
+  locateClass,
   locateTask,
+  preloadFor,
 } from "../../ipc/_task.ts";
 import { type AnyFunction, loadTask } from "../../ipc/_task_load.ts";
 import { TaskReferenceError } from "../../ipc/errors.ts";
@@ -238,4 +240,33 @@ Deno.test("locateTask() sends the text of an anonymous function", async () => {
   const task = await bounded(locateTask(checked(target)));
   assertEquals(task, { kind: "source", name: "", source: target.toString() });
   assertEquals(await (await loadTask(task)).run(1), 1001);
+});
+
+Deno.test("locateClass() names the exported class", async () => {
+  const { Calculator } = targets;
+  const place = { kind: "method", module: TARGETS, name: "Calculator" };
+  // Written down in the calling module, or imported by it.
+  for (const file of [TARGETS, import.meta.url]) {
+    assertEquals(await bounded(locateClass(Calculator, [file])), place);
+  }
+});
+
+Deno.test("locateClass() refuses a class that captures a call's variables", async () => {
+  const make = (step: number) =>
+    class Counter {
+      next(n: number): number {
+        return n + step;
+      }
+    };
+  await assertRejects(
+    () => bounded(locateClass(make(2), [import.meta.url])),
+    TaskReferenceError,
+    '"Counter"',
+  );
+});
+
+Deno.test("preloadFor() names the module to load first", () => {
+  const ref = taskRef("file:///app/tasks.ts", "double");
+  assertEquals(preloadFor(checkTarget("run", ref)), "file:///app/tasks.ts");
+  assertEquals(preloadFor(checked(targets.double)), TARGETS);
 });

@@ -1,0 +1,103 @@
+// Copyright 2026 the multitask authors. MIT license.
+
+import { ByteReader } from "./_bytes.ts";
+import { Channel } from "./_channel.ts";
+import type { Hub } from "./_hub.ts";
+import { type Packet, writePacket } from "./_packet.ts";
+
+/** Kinds of frames. The hub routes all but the control frames. */
+export const Frame = {
+  Call: 1,
+  Cast: 2,
+  Reply: 3,
+  Cancel: 4,
+  Gone: 5,
+  Fault: 6,
+  Lease: 7,
+  Adopt: 8,
+  Drop: 9,
+  Sync: 10,
+  SyncDone: 11,
+  Control: 32,
+} as const;
+
+/**
+ * A channel to a neighbour in the tree, and what the hub has to remember about
+ * it: the calls that went through it and the owners that were spoken to.
+ */
+export class Link {
+  readonly path: string;
+  readonly channel: Channel;
+  readonly isParent: boolean;
+  /** Calls on their way into this link, to the process that waits for each. */
+  readonly underWay = new Map<string, { src: string; call: number }>();
+  readonly touched = new Set<string>();
+  readonly control: (packet: Packet) => void;
+  readonly #syncReplies = new Map<number, (answer: Uint8Array) => void>();
+  readonly #syncWaiting: (() => boolean)[] = [];
+
+  constructor(
+    hub: Hub,
+    path: string,
+    isParent: boolean,
+    stream: ConstructorParameters<typeof Channel>[0],
+    events: { control: (packet: Packet) => void; end: () => void },
+  ) {
+    this.path = path;
+    this.isParent = isParent;
+    this.control = events.control;
+    this.channel = new Channel(stream, {
+      frame: (kind, body) => {
+        hub.receive(this, kind, body);
+        this.#runSync();
+      },
+      end: () => events.end(),
+    });
+  }
+
+  /** Sends a frame for the neighbour itself. */
+  sendControl(packet: Packet): void {
+    writePacket(this.channel.begin(Frame.Control), packet);
+    this.channel.commit();
+  }
+
+  /** Whether the neighbour is blocked in a request. */
+  get servesSync(): boolean {
+    return this.#syncReplies.size > 0;
+  }
+
+  /** Where an answer goes whose caller is blocked; `undefined` elsewhere. */
+  takeSyncReply(call: number): ((answer: Uint8Array) => void) | undefined {
+    const respond = this.#syncReplies.get(call);
+    this.#syncReplies.delete(call);
+    return respond;
+  }
+
+  /**
+   * Serves one request of the neighbour's {@linkcode SyncPort}. It is taken up
+   * when all that the neighbour wrote before it has arrived.
+   */
+  serveSync(request: Uint8Array, respond: (answer: Uint8Array) => void): void {
+    const input = new ByteReader(request);
+    const after = input.varint();
+    const twice = input.varint();
+    const call = input.varint();
+    const frames = input.rest();
+    this.#syncWaiting.push(() => {
+      if (this.channel.received < after) return false;
+      const seen = Math.min(this.channel.received - after, twice);
+      if (call > 0) this.#syncReplies.set(call, respond);
+      this.channel.skip(twice - seen);
+      this.channel.deliver(frames, seen);
+      if (call === 0) respond(new Uint8Array([Frame.SyncDone]));
+      return true;
+    });
+    this.#runSync();
+  }
+
+  #runSync(): void {
+    while (this.#syncWaiting.length > 0 && this.#syncWaiting[0]!()) {
+      this.#syncWaiting.shift();
+    }
+  }
+}
