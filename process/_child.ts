@@ -18,6 +18,7 @@ import { Link } from "../ipc/_link.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import type { ChildStream } from "./_listener.ts";
 import { Channel } from "../ipc/_channel.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import type { ToChild, ToParent } from "./_protocol.ts";
 import {
   type ExitStatus,
@@ -61,6 +62,7 @@ export class Child {
   name: string;
   #state: ChildState = "starting";
   #status: ExitStatus | undefined;
+  #late = false;
   #events: ChildEvents | undefined;
   #pending: [ToParent, Packet | undefined][] = [];
   #awaited: ToParent | undefined;
@@ -85,16 +87,28 @@ export class Child {
       ...options,
       path: this.path,
       channel: (stream) => {
+        stopTimer();
         this.#open(stream);
         connected.resolve();
       },
       sync: (stream) => this.#openSync(stream),
     });
+    const stopTimer = startTimer(
+      () => {
+        this.#late = true;
+        this.kill("SIGKILL");
+      },
+      options.startTimeout,
+      { unref: true },
+    );
     this.pid = this.#program.pid;
     this.stdout = this.#program.stdout;
     this.stderr = this.#program.stderr;
     liveChildren.add(this);
-    this.ended = this.#program.status.then((status) => this.#end(status));
+    this.ended = this.#program.status.then((status) => {
+      stopTimer();
+      return this.#end(status);
+    });
   }
 
   get state(): ChildState {
@@ -104,6 +118,11 @@ export class Child {
   /** How it ended; `undefined` while it has not. */
   get status(): ExitStatus | undefined {
     return this.#status;
+  }
+
+  /** Whether it was killed because it did not connect in time. */
+  get isLate(): boolean {
+    return this.#late;
   }
 
   #enter(state: ChildState): void {

@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 // From the options of a process to the start of its child.
 
-import { shown } from "../ipc/_options.ts";
+import { checkNonNegative, shown } from "../ipc/_options.ts";
 import { localPath } from "../ipc/_task.ts";
 import { PermissionBroker } from "./_broker.ts";
 import { Child } from "./_child.ts";
@@ -27,6 +27,9 @@ export interface EntryPoint {
   readonly main: readonly string[];
 }
 
+/** A guess: enough to fetch this package on a slow line. */
+const START_TIMEOUT = 60_000;
+
 /** Works out and checks all that is needed to start a child. */
 export function spawnPlan(
   action: string,
@@ -39,6 +42,9 @@ export function spawnPlan(
   const grants: Grants = resolveGrants(action, mode);
   const { program, flags } = runtimeCommand(action, options.runtime ?? {});
   const env = checkEnv(action, options.env);
+  if (options.startTimeout !== undefined) {
+    checkNonNegative(action, "startTimeout", options.startTimeout);
+  }
   const cwd = options.cwd instanceof URL ? localPath(options.cwd) : options.cwd;
   const needed = entry === undefined && grants.read !== true &&
       preload?.startsWith("file:")
@@ -59,6 +65,7 @@ export function spawnPlan(
     cwd,
     stdout: options.stdout ?? "inherit",
     stderr: options.stderr ?? "inherit",
+    startTimeout: options.startTimeout ?? START_TIMEOUT,
   };
   return {
     key: JSON.stringify([mode, { ...spawnOptions, action: "" }]),

@@ -44,6 +44,8 @@ export interface SpawnOptions {
   readonly cwd: string | undefined;
   readonly stdout: OutputMode;
   readonly stderr: OutputMode;
+  /** How long it may take to connect, in milliseconds. */
+  readonly startTimeout: number;
   /** The child has connected. */
   channel(stream: ChildStream): void;
   /** The child has opened a connection for blocking requests. */

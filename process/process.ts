@@ -94,6 +94,12 @@ export interface ProcessBaseOptions {
    * later. `result` rejects with `signal.reason`.
    */
   signal?: AbortSignal;
+  /**
+   * How long its Deno may take to start, in milliseconds; it is killed then.
+   *
+   * @default {60_000}
+   */
+  startTimeout?: number;
   /** How its Deno is started. */
   runtime?: RuntimeOptions;
 }
@@ -125,7 +131,13 @@ export interface ProcessExit {
 /** What concerns the start of a child, of a {@linkcode Process}'s options. */
 export type ProcessSpawnOptions = Pick<
   ProcessBaseOptions,
-  "permissions" | "env" | "cwd" | "stdout" | "stderr" | "runtime"
+  | "permissions"
+  | "env"
+  | "cwd"
+  | "stdout"
+  | "stderr"
+  | "startTimeout"
+  | "runtime"
 >;
 
 const OUTPUT_MODES: readonly unknown[] = ["inherit", "null", "piped"];
@@ -431,7 +443,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   #ended(child: Child, { exitCode, signal }: ExitStatus): void {
     processes.delete(child);
     this.#exit = Object.freeze({ exitCode, signal });
-    const how = signal === null
+    const how = child.isLate
+      ? "did not start in time and was killed"
+      : signal === null
       ? `ended with exit code ${exitCode}`
       : `was ended by ${signal}`;
     this.#result.reject(
