@@ -684,6 +684,9 @@ class Decoder {
         const length = input.varint();
         if (length > 0xffffffff) this.#corrupt("length");
         const array = this.#keep([] as unknown[]);
+        // Past this length an array is a dictionary, and stays one: a length
+        // alone, which takes few bytes, then takes no memory.
+        array.length = 0xffffffff;
         array.length = length;
         this.#fields(array as unknown as Record<string, unknown>);
         return array;

@@ -264,7 +264,6 @@ export class Hub extends HandleTable {
     if (withdraw !== undefined && answer === undefined) {
       withdraw();
       if (options.timeout === undefined) {
-        if (options.packet) this.dropPacket(options.packet);
         throw new InvalidStateError(
           "Cannot block: this thread serves the object to all others, so that nothing could end the wait; await the asynchronous form, or block in a child",
         );

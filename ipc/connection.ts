@@ -101,8 +101,9 @@ export class Connection<T = unknown> implements Waitable, Disposable {
 
   /**
    * Sends a message; waits while too much is unread. In a process that does not
-   * own the pipe it resolves when the message is on its way; an error that only
-   * the owner finds out comes with the next call.
+   * own the pipe it resolves when the message is on its way, unless it is given
+   * a `timeout` or `signal`; an error that only the owner finds out comes with
+   * the next call.
    *
    * @throws {SerializationError} If the message cannot be sent; names the path.
    * @throws {ConnectionClosedError} If the other end is closed.
@@ -124,6 +125,7 @@ export class Connection<T = unknown> implements Waitable, Disposable {
     // nobody has to wait for the answers.
     if (
       this.#reference.object === undefined &&
+      timeout === undefined && signal === undefined &&
       this.#unanswered + size <= UNANSWERED_LIMIT
     ) {
       this.#unanswered += size;

@@ -23,7 +23,10 @@ export class QueueFullError extends Error {
     this.prototype.name = "QueueFullError";
   }
 
-  /** The item that was not put, so that the caller can keep or retry it. */
+  /**
+   * The item that was not put, so that the caller can keep or retry it. Buffers
+   * that were transferred are detached in it.
+   */
   readonly item: unknown;
 
   /** Creates the error; `item` is handed back to the caller of `put`. */

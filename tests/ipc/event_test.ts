@@ -224,7 +224,7 @@ Deno.test("Event wakes whom it must in any mix of calls", async () => {
     /** Waits that nothing has ended yet, and how each must end. */
     const open = new Set<{ ends: (how: unknown) => void; abort: () => void }>();
     const ended: Promise<void>[] = [];
-    for (let step = 0; step < 3000; step++) {
+    for (let step = 0; step < 1500; step++) {
       switch (random.below(isSet ? 6 : 12)) {
         case 0:
           event.set();
