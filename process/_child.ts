@@ -12,7 +12,6 @@
 // decides that it has ended; what it wrote before is read to the end first, so
 // that a result and whatever it sent arrive before the news of its death.
 
-import { CancelOnce } from "./_cancel_once.ts";
 import { type Ended, hub } from "../ipc/_hub.ts";
 import { Link } from "../ipc/_link.ts";
 import type { Packet } from "../ipc/_packet.ts";
@@ -223,11 +222,13 @@ export class Child {
   async #drain(): Promise<void> {
     const { channel } = this.#link ?? {};
     if (channel === undefined) return;
-    using silence = new CancelOnce();
     let received = -1;
     while (!channel.closed && channel.received !== received) {
       received = channel.received;
-      await Promise.race([this.#linkEnded, silence.after(DRAIN_SILENCE)]);
+      const silence = Promise.withResolvers<void>();
+      const stopTimer = startTimer(silence.resolve, DRAIN_SILENCE);
+      await Promise.race([this.#linkEnded, silence.promise]);
+      stopTimer();
     }
   }
 

@@ -4,9 +4,8 @@
 // they send, is dropped, and the parent goes on.
 
 import { privateDirectory, removeDirectory } from "./_private_directory.ts";
-import { timingSafeEqual } from "./_timing_safe_equal.ts";
 import { resourceClosed, resourceOpened } from "../ipc/_live.ts";
-import { type Address, HELLO_SIZE, Role } from "./_protocol.ts";
+import { type Address, HELLO_SIZE, isToken, Role } from "./_protocol.ts";
 
 /** A connection that a child has made. */
 export interface ChildStream {
@@ -141,7 +140,7 @@ export class ChildListener {
   #find(token: Uint8Array): (Expectation & { arrived?: boolean }) | undefined {
     let found;
     for (const child of this.#expected) {
-      if (timingSafeEqual(child.token, token)) found = child;
+      if (isToken(token, child.token)) found = child;
     }
     return found;
   }

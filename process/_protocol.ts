@@ -98,3 +98,11 @@ export function helloBytes(role: number, token: string): Uint8Array {
   hello.set(Uint8Array.fromHex(token), 1);
   return hello;
 }
+
+/** Compares tokens in a time that does not tell where they differ. */
+export function isToken(shown: Uint8Array, token: Uint8Array): boolean {
+  if (shown.length !== token.length) return false;
+  let difference = 0;
+  for (let i = 0; i < token.length; i++) difference |= shown[i]! ^ token[i]!;
+  return difference === 0;
+}

@@ -21,9 +21,9 @@ import {
   type Bootstrap,
   CHANNEL_FD,
   HELLO_SIZE,
+  isToken,
   SYNC_FD,
 } from "./_protocol.ts";
-import { timingSafeEqual } from "./_timing_safe_equal.ts";
 
 /** Where an output of a child goes. */
 export type OutputMode = "inherit" | "null" | "piped";
@@ -379,6 +379,6 @@ async function greeted(
     if (count === null) return;
     have += count;
   }
-  if (timingSafeEqual(hello.subarray(1), token)) welcome();
+  if (isToken(hello.subarray(1), token)) welcome();
   else stream.close();
 }
