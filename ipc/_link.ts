@@ -34,7 +34,7 @@ export class Link {
   readonly touched = new Set<string>();
   readonly control: (packet: Packet) => void;
   readonly #syncReplies = new Map<number, (answer: Uint8Array) => void>();
-  readonly #syncWaiting: (() => boolean)[] = [];
+  readonly #syncWaiting: { after: number; serve: () => void }[] = [];
 
   constructor(
     hub: Hub,
@@ -83,21 +83,27 @@ export class Link {
     const twice = input.varint();
     const call = input.varint();
     const frames = input.rest();
-    this.#syncWaiting.push(() => {
-      if (this.channel.received < after) return false;
-      const seen = Math.min(this.channel.received - after, twice);
-      if (call > 0) this.#syncReplies.set(call, respond);
-      this.channel.skip(twice - seen);
-      this.channel.deliver(frames, seen);
-      if (call === 0) respond(new Uint8Array([Frame.SyncDone]));
-      return true;
+    this.#syncWaiting.push({
+      after,
+      serve: () => {
+        const seen = Math.min(this.channel.received - after, twice);
+        if (call > 0) this.#syncReplies.set(call, respond);
+        this.channel.skip(twice - seen);
+        this.channel.deliver(frames, seen);
+        if (call === 0) respond(new Uint8Array([Frame.SyncDone]));
+      },
     });
     this.#runSync();
   }
 
+  /** Serves what waits, once all that goes before it has arrived. */
   #runSync(): void {
-    while (this.#syncWaiting.length > 0 && this.#syncWaiting[0]!()) {
+    while (true) {
+      const next = this.#syncWaiting[0];
+      if (next === undefined || this.channel.received < next.after) return;
+      // Frames that it brings lead here again.
       this.#syncWaiting.shift();
+      next.serve();
     }
   }
 }
