@@ -108,6 +108,12 @@ function hidden(error: Error, key: string, value: unknown): void {
   });
 }
 
+/** What stands for an error of a class that was not known, and its class. */
+export const unknownClasses: WeakMap<
+  Error,
+  { readonly className: string; readonly name: string | undefined }
+> = new WeakMap();
+
 /**
  * Makes the bare error for a class name: the class itself where it is known,
  * else a `RemoteError` of that name. Fields are filled by the caller, so that
@@ -130,6 +136,7 @@ export function errorShell(
   Object.setPrototypeOf(error, prototype ?? RemoteError.prototype);
   if (prototype === undefined) {
     hidden(error, "name", name ?? className);
+    unknownClasses.set(error, { className, name });
     Object.assign(error, { process: "", pid: -1, remoteStack: "" });
   } else if (name !== undefined) {
     hidden(error, "name", name);

@@ -2,7 +2,12 @@
 // An error of a class that only the task's module knows comes back as that
 // class, if the module is loaded here.
 
-import { errorParts, errorShell, fillError } from "../ipc/_error_codec.ts";
+import {
+  errorParts,
+  errorShell,
+  fillError,
+  unknownClasses,
+} from "../ipc/_error_codec.ts";
 import { locateTask, namespaceOf, type TaskCall } from "../ipc/_task.ts";
 import type { RemoteError } from "../ipc/errors.ts";
 
@@ -15,18 +20,22 @@ export async function exportedClass(
   call: TaskCall | undefined,
 ): Promise<Error> {
   // A module that is only named may not be loaded here, and shall not be.
-  if (call === undefined || typeof call.target !== "function") return error;
+  const original = unknownClasses.get(error);
+  if (
+    original === undefined || call === undefined ||
+    typeof call.target !== "function"
+  ) return error;
   const task = await locateTask(call).catch(() => undefined);
   if (task === undefined || task.kind === "source") return error;
   const namespace = await namespaceOf(task.module, PATIENCE);
-  const found = namespace?.[error.name];
+  const found = namespace?.[original.className];
   if (
     typeof found !== "function" || !(found.prototype instanceof Error)
   ) return error;
   const parts = errorParts(error);
   const rebuilt = errorShell(
-    error.name,
-    undefined,
+    original.className,
+    original.name,
     parts.message,
     () => found,
   );

@@ -38,14 +38,19 @@ export function spawnPlan(
   preload: string | undefined,
   entry?: EntryPoint,
 ): SpawnPlan {
-  const mode = options.permissions ?? "inherit";
+  const { permissions: mode = "inherit", runtime = {}, cwd } = options;
+  checkObject(action, "runtime", runtime);
+  if (cwd !== undefined && typeof cwd !== "string" && !(cwd instanceof URL)) {
+    throw new TypeError(
+      `Cannot ${action}: "cwd" must be a path or URL, received ${shown(cwd)}`,
+    );
+  }
   const grants: Grants = resolveGrants(action, mode);
-  const { program, flags } = runtimeCommand(action, options.runtime ?? {});
+  const { program, flags } = runtimeCommand(action, runtime);
   const env = checkEnv(action, options.env);
   if (options.startTimeout !== undefined) {
     checkNonNegative(action, "startTimeout", options.startTimeout);
   }
-  const cwd = options.cwd instanceof URL ? localPath(options.cwd) : options.cwd;
   const needed = entry === undefined && grants.read !== true &&
       preload?.startsWith("file:")
     ? preload
@@ -62,7 +67,7 @@ export function spawnPlan(
     grants,
     entry: entry?.main ?? [moduleArgument(CHILD_ENTRY)],
     env,
-    cwd,
+    cwd: cwd instanceof URL ? localPath(cwd) : cwd,
     stdout: options.stdout ?? "inherit",
     stderr: options.stderr ?? "inherit",
     startTimeout: options.startTimeout ?? START_TIMEOUT,
@@ -89,10 +94,18 @@ export function spawnPlan(
   };
 }
 
+function checkObject(action: string, name: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(
+    `Cannot ${action}: "${name}" must be an object, received ${shown(value)}`,
+  );
+}
+
 function checkEnv(
   action: string,
   env: Readonly<Record<string, string>> | undefined,
 ): Record<string, string> {
+  if (env !== undefined) checkObject(action, "env", env);
   const checked: Record<string, string> = {};
   for (const [name, value] of Object.entries(env ?? {})) {
     if (typeof value !== "string") {

@@ -182,8 +182,10 @@ function commandLine(
   ] as [string, ...string[]];
 }
 
-function isGuarded(): boolean {
-  return mayGuard() && kernelGuard().length > 0;
+/** Another program may not be there, which the guard would not tell. */
+function isGuarded({ program }: SpawnOptions): boolean {
+  return program === Deno.execPath() && mayGuard() &&
+    kernelGuard().length > 0;
 }
 
 function spawnListening(
@@ -199,7 +201,7 @@ function spawnListening(
     sync: options.sync,
   });
   // A child that is killed with its parent could not remove the directory.
-  const guarded = directory === undefined && isGuarded();
+  const guarded = directory === undefined && isGuarded(options);
   let grants = options.grants;
   if (directory !== undefined && address.kind === "unix") {
     grants = withSocket(grants, directory, address.path);
@@ -277,7 +279,7 @@ function builtin<T>(name: string): T {
 
 function spawnInheriting(options: SpawnOptions): Spawned {
   nodeSpawn ??= builtin<{ spawn: NodeSpawn }>("node:child_process").spawn;
-  const guarded = isGuarded();
+  const guarded = isGuarded(options);
   const [program, ...args] = commandLine(options, options.grants, guarded);
   const mode = (mode: OutputMode) =>
     mode === "piped" ? "pipe" : mode === "null" ? "ignore" : "inherit";

@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import "../ipc/_handles.ts";
-import { attributeError } from "../ipc/_error_codec.ts";
+import { attributeError, unknownClasses } from "../ipc/_error_codec.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import {
@@ -239,7 +239,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
         }`,
       );
     }
-    const { target, args, name, stdout, stderr, signal } = options;
+    const { target, args, name, daemon, stdout, stderr, signal } = options;
     if (args !== undefined && !Array.isArray(args)) {
       throw new TypeError(
         `Cannot ${action}: "args" must be an array, received ${shown(args)}`,
@@ -248,6 +248,13 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     if (name !== undefined && typeof name !== "string") {
       throw new TypeError(
         `Cannot ${action}: "name" must be a string, received ${shown(name)}`,
+      );
+    }
+    if (daemon !== undefined && typeof daemon !== "boolean") {
+      throw new TypeError(
+        `Cannot ${action}: "daemon" must be true or false, received ${
+          shown(daemon)
+        }`,
       );
     }
     for (const [key, value] of Object.entries({ stdout, stderr })) {
@@ -323,7 +330,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       this.#options,
       this.#call === undefined ? this.#files[0] : preloadFor(this.#call),
     );
-    const packet = this.#call === undefined
+    const packet = this.#isMethod
       ? hub.pack(ownFields(this), "this")
       : hub.pack(this.#options.args ?? [], "args");
     const introduction: Introduction = {
@@ -362,14 +369,18 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     }
   }
 
+  /** Whether it runs a subclass's `run()`. */
+  get #isMethod(): boolean {
+    return this.#call === undefined && this.run !== Process.prototype.run;
+  }
+
   #locate(): Promise<
     Task | { kind: "method"; module: string; name: string }
   > {
-    if (this.#call !== undefined) return locateTask(this.#call);
-    const { name } = this.constructor;
-    if (this.run === Process.prototype.run) {
-      return locateTask({ target: () => undefined, files: [] });
+    if (!this.#isMethod) {
+      return locateTask(this.#call ?? { target: () => undefined, files: [] });
     }
+    const { name } = this.constructor;
     const [module] = this.#files;
     if (module === undefined || name === "") {
       return Promise.reject(
@@ -429,7 +440,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     }
     const settle = (error: unknown) =>
       this.#result.reject(attributeError(error, child.name, child.pid));
-    if (!(error instanceof RemoteError)) return settle(error);
+    if (!(error instanceof RemoteError) || !unknownClasses.has(error)) {
+      return settle(error);
+    }
     // Its class is not known here: the task's module may export it.
     const hold = child.hold();
     this.#rebuilt(error).then(settle).finally(hold);
