@@ -217,14 +217,13 @@ export function preloadFor({ target, files }: TaskCall): string | undefined {
   if (typeof target !== "function") return target.module;
   const text = byText(target, files);
   if (text !== undefined) return text.module;
-  return files.find((file) => {
-    const outline = outlineOf(file);
-    if (outline === undefined) {
-      return target.name !== "" && !isPseudoModule(file);
-    }
-    return outline.imports.some(({ names }) => names.includes(target.name)) ||
-      outline.definitions.has(target.name);
-  });
+  if (target.name === "") return undefined;
+  // The module that has a function of this name, else the first that could
+  // have imported it.
+  const real = files.filter((file) => !isPseudoModule(file));
+  return real.find((file) =>
+    outlineOf(file)?.definitions.has(target.name) ?? true
+  ) ?? real.find((file) => outlineOf(file)!.imports.length > 0);
 }
 
 /** Whether there is no such file: `deno eval`, stdin. */

@@ -38,20 +38,18 @@ export class PermissionBroker {
 
   /** Opens a socket for the child. */
   constructor(action: string) {
-    if (Deno.build.os === "windows" || !has("read") || !has("write")) {
-      throw new PermissionNeededError(
-        `Cannot ${action}: permissions "exact" need a Unix socket: add --allow-read --allow-write --allow-net`,
-        { flag: "--allow-read --allow-write --allow-net" },
-      );
-    }
-    this.#directory = privateDirectory();
-    this.#path = `${this.#directory}/broker`;
+    if (Deno.build.os === "windows") throw needed(action);
+    let directory: string | undefined;
     try {
+      directory = privateDirectory();
+      this.#path = `${directory}/broker`;
       this.#listener = Deno.listen({ transport: "unix", path: this.#path });
     } catch (error) {
-      removeDirectory(this.#directory);
+      if (directory !== undefined) removeDirectory(directory);
+      if (error instanceof Deno.errors.NotCapable) throw needed(action, error);
       throw error;
     }
+    this.#directory = directory;
     this.#listener.unref();
     resourceOpened(this, "permission broker");
     this.#accept();
@@ -127,6 +125,13 @@ export class PermissionBroker {
     removeDirectory(this.#directory);
     resourceClosed(this);
   }
+}
+
+function needed(action: string, cause?: unknown): PermissionNeededError {
+  return new PermissionNeededError(
+    `Cannot ${action}: permissions "exact" need a Unix socket in the directory for temporary files: add --allow-read --allow-write --allow-net`,
+    { flag: "--allow-read --allow-write --allow-net", cause },
+  );
 }
 
 function parseCheck(line: string): Check | undefined {

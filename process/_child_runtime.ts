@@ -91,6 +91,9 @@ async function connect(bootstrap: Bootstrap): Promise<Stream> {
   return stream;
 }
 
+/** Set where the kernel does not end this process with its parent. */
+let watched: Bootstrap | undefined;
+
 let link: Link | undefined;
 let stream: Stream | undefined;
 
@@ -152,9 +155,7 @@ export async function joinTree(): Promise<Orders> {
   hub.syncPort = await openSyncPort(bootstrap);
   // Ctrl-C belongs to the parent.
   Deno.addSignalListener("SIGINT", () => {});
-  if (bootstrap.watch) {
-    orderWatchdog({ type: "watch", directory: bootstrap.directory });
-  }
+  watched = bootstrap.watch ? bootstrap : undefined;
   Deno.exit = exitFlushed;
   globalThis.addEventListener("unload", () => flushSync());
   return await orders.promise;
@@ -266,6 +267,10 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
 /** Runs the task that the parent has sent. */
 export async function runTask({ order, packet }: Orders): Promise<void> {
   holdChannel(true);
+  // Not before: a worker keeps the event loop alive, and preloaded modules wait
+  // until it is idle. A forked child has none, as it ends when it is idle; it
+  // sees the end of the channel.
+  if (watched) orderWatchdog({ type: "watch", directory: watched.directory });
   // A task that is given no handle gets none later either, but by modules that
   // it imports itself.
   if (packet!.refs.length > 0) await loadHandles();

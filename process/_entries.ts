@@ -10,6 +10,9 @@ export const CHILD_ENTRY = new URL("./_child_main.ts", import.meta.url).href;
 /** Runs before the task's module where the child may not read that itself. */
 export const BOOT_ENTRY = new URL("./_child_boot.ts", import.meta.url).href;
 
+/** Loads first what a child cannot load later if it may not read. */
+export const ALL_ENTRY = new URL("./_child_all.ts", import.meta.url).href;
+
 /** Runs before the main module in a forked child. */
 export const FORK_ENTRY = new URL("./_fork_main.ts", import.meta.url).href;
 
@@ -17,8 +20,6 @@ export const FORK_ENTRY = new URL("./_fork_main.ts", import.meta.url).href;
 export const entries: readonly (() => Promise<unknown>)[] = [
   () => import("./_child_main.ts"),
   () => import("./_child_boot.ts"),
+  () => import("./_child_all.ts"),
   () => import("./_fork_main.ts"),
-  // What the entries load when they need it.
-  () => import("./_node_stream.ts"),
-  () => import("./_subclass.ts"),
 ];

@@ -2,6 +2,7 @@
 // Runs before the main module in a forked child: joins the tree and makes the
 // process silent until the main module reaches the call of fork() again.
 
+import "./_child_all.ts";
 import {
   holdChannel,
   introduce,

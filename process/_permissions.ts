@@ -3,6 +3,7 @@
 // A child never gets more than the parent has at that moment.
 
 import { shown } from "../ipc/_options.ts";
+import { localPath } from "../ipc/_task.ts";
 import { PermissionNeededError } from "../ipc/errors.ts";
 
 /** The names of Deno's permissions. */
@@ -141,7 +142,7 @@ export function resolveGrants(action: string, mode: PermissionMode): Grants {
       );
     }
     const items = grant.map((item) =>
-      item instanceof URL ? decodeURIComponent(item.pathname) : String(item)
+      item instanceof URL ? localPath(item) : absolute(name, String(item))
     );
     for (const item of items) {
       if (item === "" || item.includes(",")) {
@@ -156,6 +157,14 @@ export function resolveGrants(action: string, mode: PermissionMode): Grants {
     if (items.length > 0) grants[name] = items;
   }
   return grants;
+}
+
+/** The child may start somewhere else: its paths are the parent's. */
+function absolute(name: PermissionName, item: string): string {
+  const isPath = name === "read" || name === "write" || name === "ffi" ||
+    (name === "run" && item.includes("/"));
+  if (!isPath || item === "" || /^(?:[/\\]|[a-z]:)/i.test(item)) return item;
+  return `${Deno.cwd()}/${item}`;
 }
 
 function lacking(

@@ -5,7 +5,7 @@ import { checkNonNegative, shown } from "../ipc/_options.ts";
 import { localPath } from "../ipc/_task.ts";
 import { PermissionBroker } from "./_broker.ts";
 import { Child } from "./_child.ts";
-import { BOOT_ENTRY, CHILD_ENTRY } from "./_entries.ts";
+import { ALL_ENTRY, BOOT_ENTRY, CHILD_ENTRY } from "./_entries.ts";
 import { type Grants, resolveGrants } from "./_permissions.ts";
 import type { Bootstrap } from "./_protocol.ts";
 import { moduleArgument, runtimeCommand } from "./_runtime.ts";
@@ -51,12 +51,12 @@ export function spawnPlan(
   if (options.startTimeout !== undefined) {
     checkNonNegative(action, "startTimeout", options.startTimeout);
   }
-  const needed = entry === undefined && grants.read !== true &&
-      preload?.startsWith("file:")
-    ? preload
-    : undefined;
-  const first = entry?.first ??
-    (needed === undefined ? [] : [BOOT_ENTRY, needed]);
+  // What a child may not read has to be loaded before its main module: ours,
+  // and the task's.
+  const first = entry?.first ?? (grants.read === true ? [] : [
+    ALL_ENTRY,
+    ...preload?.startsWith("file:") ? [BOOT_ENTRY, preload] : [],
+  ]);
   const spawnOptions = {
     action,
     program,

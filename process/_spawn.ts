@@ -71,6 +71,7 @@ export interface Spawned {
 
 interface NodeChild {
   readonly pid?: number;
+  readonly spawnargs: readonly string[];
   readonly stdin: NodeSocket;
   readonly stdout: (NodeSocket & AsyncIterable<Uint8Array>) | null;
   readonly stderr: (NodeSocket & AsyncIterable<Uint8Array>) | null;
@@ -277,10 +278,24 @@ function builtin<T>(name: string): T {
   return globalThis.process.getBuiltinModule(name) as unknown as T;
 }
 
+/**
+ * Where a command line of node:child_process has the path of the running Deno,
+ * Deno adds `-A` to it. The same path, spelled in another way, is left alone;
+ * that it was is checked.
+ */
+function respelled(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? path : `${path.slice(0, slash)}/.${path.slice(slash)}`;
+}
+
 function spawnInheriting(options: SpawnOptions): Spawned {
   nodeSpawn ??= builtin<{ spawn: NodeSpawn }>("node:child_process").spawn;
   const guarded = isGuarded(options);
-  const [program, ...args] = commandLine(options, options.grants, guarded);
+  const [program, ...args] = commandLine(
+    { ...options, program: respelled(options.program) },
+    options.grants,
+    guarded,
+  );
   const mode = (mode: OutputMode) =>
     mode === "piped" ? "pipe" : mode === "null" ? "ignore" : "inherit";
   const stdio: string[] = [
@@ -311,6 +326,14 @@ function spawnInheriting(options: SpawnOptions): Spawned {
       resolve({ exitCode: code ?? -number, signal });
     });
   });
+  if (child.spawnargs.join("\0") !== [program, ...args].join("\0")) {
+    child.kill("SIGKILL");
+    throw new Error(
+      `Cannot ${options.action}: the runtime has changed the child's command line to "${
+        child.spawnargs.join(" ")
+      }"`,
+    );
+  }
   if (child.pid === undefined) {
     throw failure ?? new Error(`Cannot ${options.action}: no process started`);
   }
