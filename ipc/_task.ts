@@ -199,13 +199,27 @@ function byText(target: AnyFunction, files: readonly string[]) {
     const outline = outlineOf(file);
     if (
       outline === undefined || !outline.inPlace.has(target.name) ||
-      outline.definitions.get(target.name) !== 1
+      outline.definitions.get(target.name) !== 1 ||
+      isAlsoDefined(target.name, file, outline)
     ) continue;
     for (const [name, local] of outline.exports) {
       if (local === target.name) return { module: file, name };
     }
   }
   return undefined;
+}
+
+/** Whether a module that is imported there makes functions of that name too. */
+function isAlsoDefined(
+  name: string,
+  file: string,
+  { imports }: ModuleOutline,
+): boolean {
+  return imports.some(({ specifier }) => {
+    const module = resolveFrom(specifier, file);
+    return module !== undefined && module !== file && !isOwnModule(module) &&
+      (outlineOf(module)?.definitions.has(name) ?? false);
+  });
 }
 
 /**

@@ -39,9 +39,7 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
     namespace = await import(module);
   } catch (error) {
     throw new TaskReferenceError(
-      `Cannot load the task's module ${module}: ${
-        error instanceof Error ? error.message : error
-      }`,
+      `Cannot load the task's module ${module}: ${error}`,
       { cause: error },
     );
   }
@@ -49,6 +47,11 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
     ? matching(namespace, task)
     : namespace[task.name];
   if (typeof run === "function") {
+    if (/^class\b/.test(Function.prototype.toString.call(run))) {
+      throw new TaskReferenceError(
+        `Cannot run "${task.name}" of ${module}: it is a class; name a function`,
+      );
+    }
     if (
       task.source === undefined ||
       Function.prototype.toString.call(run) === task.source

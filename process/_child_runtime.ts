@@ -187,11 +187,16 @@ export function holdChannel(held: boolean): void {
 
 /** Prints what ends the process, as Python does. */
 export function printFailure(error: unknown): void {
+  const inspected = (error: unknown) =>
+    error instanceof Error
+      ? Deno.inspect(error, { colors: false })
+      : String(error);
+  // Where our own code found that out is of no use; what led to it is.
   const shown = error instanceof TaskReferenceError
-    ? `${error.name}: ${error.message}`
-    : error instanceof Error
-    ? Deno.inspect(error, { colors: false })
-    : String(error);
+    ? `${error.name}: ${error.message}${
+      error.cause === undefined ? "" : `\nCaused by ${inspected(error.cause)}`
+    }`
+    : inspected(error);
   const bytes = new TextEncoder().encode(`Process ${self.name}:\n${shown}\n`);
   for (let at = 0; at < bytes.length;) {
     at += Deno.stderr.writeSync(bytes.subarray(at));
