@@ -122,16 +122,19 @@ function endByInterrupt(): void {
 }
 
 let listening = false;
+const watched = new Set<Child>();
 
 /** Sees to Ctrl-C while children live; a child leaves it to its parent. */
 export function watchInterrupts(child: Child): void {
   if (self.parent !== undefined) return;
+  watched.add(child);
   if (!listening) {
     listening = true;
     addSignalListener("SIGINT", onInterrupt);
   }
   child.ended.then(() => {
-    if (liveChildren.size === 0 && listening && interrupts === 0) {
+    watched.delete(child);
+    if (watched.size === 0 && listening && interrupts === 0) {
       listening = false;
       removeSignalListener("SIGINT", onInterrupt);
     }

@@ -4,11 +4,14 @@
 import type { Child } from "./_child.ts";
 import { endAll } from "./_end_of_program.ts";
 import type { SpawnPlan } from "./_plan.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
 
 interface Shelf {
   readonly plan: SpawnPlan;
   wanted: number;
+  /** Stops the refill that is due. */
+  stopRefill: (() => void) | undefined;
   readonly children: Set<Child>;
 }
 
@@ -30,20 +33,32 @@ export async function keepSpares(
   let shelf = shelves.get(plan.key);
   if (shelf === undefined) {
     if (count === 0) return;
-    shelf = { plan, wanted: 0, children: new Set() };
+    shelf = { plan, wanted: 0, stopRefill: undefined, children: new Set() };
     shelves.set(plan.key, shelf);
   }
   shelf.wanted = count;
+  shelf.stopRefill?.();
   if (count === 0) shelves.delete(plan.key);
   fill(shelf);
   const excess = [...shelf.children].slice(count);
   for (const child of excess) shelf.children.delete(child);
   await Promise.all([
-    endAll(excess),
+    discard(excess),
     ...[...shelf.children].map((child) =>
       Promise.race([child.connected, child.ended.then(() => failed(child))])
     ),
   ]);
+}
+
+async function discard(children: readonly Child[]): Promise<void> {
+  await endAll(children);
+  // Nobody has read them, and nobody will.
+  await Promise.all(
+    children.flatMap((child) => [
+      child.stdout?.cancel(),
+      child.stderr?.cancel(),
+    ]),
+  );
 }
 
 function failed(child: Child): never {
@@ -74,7 +89,8 @@ export function takeSpare(plan: SpawnPlan, name: string): Child | undefined {
     const refill = () => {
       if (shelves.get(plan.key) === shelf) fill(shelf);
     };
-    Deno.unrefTimer(setTimeout(refill, REFILL_DELAY));
+    shelf.stopRefill?.();
+    shelf.stopRefill = startTimer(refill, REFILL_DELAY, { unref: true });
     return child;
   }
   return undefined;

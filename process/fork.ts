@@ -140,7 +140,9 @@ function checkPlace(): void {
     : hub.parent !== undefined && !self.forked
     ? "in a task of another process"
     : isPseudoModule(Deno.mainModule)
-    ? "where the main module is not a file (deno test, deno eval, stdin)"
+    ? "where the main module is not a file (deno eval, stdin)"
+    : isTest()
+    ? "under deno test"
     : Deno.build.standalone
     ? "in a compiled program"
     : undefined;
@@ -149,4 +151,9 @@ function checkPlace(): void {
       `Cannot fork ${where}: the child runs the main module again; use a Process`,
     );
   }
+}
+
+/** Outside of `deno test` the runtime has another function in this place. */
+function isTest(): boolean {
+  return Deno.test.name === "test";
 }
