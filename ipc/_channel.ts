@@ -56,6 +56,8 @@ export class Channel {
   #frameStart = 0;
   #inFlight: Uint8Array | undefined;
   #framesInFlight = 0;
+  /** Whether what is in the middle of a write was sent another way, too. */
+  #taken = false;
   #framesSent = 0;
   #flushing: Promise<void> | undefined;
   #closed = false;
@@ -77,9 +79,9 @@ export class Channel {
     return this.#closed;
   }
 
-  /** Whether everything is wholly written. */
+  /** Whether everything is wholly written, or was sent another way. */
   get idle(): boolean {
-    return this.#out.pos === 0 && this.#inFlight === undefined;
+    return this.#out.pos === 0 && (this.#inFlight === undefined || this.#taken);
   }
 
   /** Passes over the next `count` frames: they came another way. */
@@ -131,6 +133,7 @@ export class Channel {
         }
         this.#inFlight = undefined;
         this.#framesInFlight = 0;
+        this.#taken = false;
         this.#framesSent += frames;
       }
     } catch {
@@ -147,13 +150,15 @@ export class Channel {
    * taken out: the caller sends it.
    */
   takeUnsent(): Unsent {
-    const inFlight = this.#inFlight;
+    const inFlight = this.#taken ? undefined : this.#inFlight;
+    const twice = inFlight === undefined ? 0 : this.#framesInFlight;
+    if (inFlight !== undefined) this.#taken = true;
     const queued = this.#out.take();
     this.#framesInOut = 0;
     const bytes = new Uint8Array((inFlight?.length ?? 0) + queued.length);
     if (inFlight !== undefined) bytes.set(inFlight);
     bytes.set(queued, inFlight?.length ?? 0);
-    return { after: this.#framesSent, twice: this.#framesInFlight, bytes };
+    return { after: this.#framesSent, twice, bytes };
   }
 
   /** Reads until the stream ends. Call once. */

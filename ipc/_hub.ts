@@ -29,7 +29,7 @@ import {
   readPacket,
   writePacket,
 } from "./_packet.ts";
-import type { Reference } from "./_reference.ts";
+import { Reference } from "./_reference.ts";
 import {
   type CallOptions,
   type Operation,
@@ -106,7 +106,8 @@ export class Hub extends HandleTable {
     options: CallOptions,
   ): Promise<Outcome | undefined> {
     const { timeout, signal, undo } = options;
-    const fault = code === FENCE ? undefined : reference.takeFault();
+    const fault = reference.ownerGone ??
+      (code === FENCE ? undefined : reference.takeFault());
     if (fault !== undefined) {
       if (options.packet) this.dropPacket(options.packet);
       return Promise.reject(fault);
@@ -123,9 +124,13 @@ export class Hub extends HandleTable {
       };
       const settle = (status: number, outcome: Outcome) => {
         cleanUp();
-        if (status === Status.Done) resolve(outcome);
+        const fault = code === FENCE ? undefined : reference.takeFault();
+        if (fault !== undefined) {
+          if (status === Status.Done) this.#undo(undo, outcome);
+          reject(fault);
+        } else if (status === Status.Done) resolve(outcome);
         else if (status === Status.NotReady) resolve(undefined);
-        else reject(this.unpack(outcome.packet));
+        else reject(this.#failure(reference, outcome.packet));
       };
       const onAbort = () => {
         cleanUp();
@@ -158,6 +163,15 @@ export class Hub extends HandleTable {
     if (this.#pending.delete(call) && this.#pending.size === 0) {
       this.onWaiting?.(false);
     }
+  }
+
+  /** Decodes an error, and remembers when it is for good. */
+  #failure(reference: Reference, packet: Packet): unknown {
+    const error = this.unpack(packet);
+    if (error instanceof ProcessExitError && reference.object === undefined) {
+      reference.ownerGone = error;
+    }
+    return error;
   }
 
   /** Starts an operation; gives how to give it up, unless it has settled. */
@@ -594,7 +608,11 @@ export class Hub extends HandleTable {
         const key = input.text();
         const error = this.unpack(readPacket(input));
         const failure = error instanceof Error ? error : new Error(`${error}`);
-        this.referenceOf(key)?.fail(failure);
+        // The object may have been dropped since: the error still counts.
+        const [owner = "", number = ""] = key.split("#");
+        const reference = this.referenceOf(key) ??
+          new Reference(this, 0, 0, { owner, id: parseInt(number) });
+        reference.fail(failure);
         return;
       }
       case Frame.Lease:
@@ -613,9 +631,13 @@ export class Hub extends HandleTable {
     if (pending === undefined) return this.dropPacket(packet);
     this.#waitOver(call);
     if (!pending.abandoned) return pending.settle(status, { number, packet });
-    if (status === Status.Done && pending.undo !== undefined) {
-      pending.undo({ number, packet });
-    } else this.dropPacket(packet);
+    if (status === Status.Done) this.#undo(pending.undo, { number, packet });
+    else this.dropPacket(packet);
+  }
+
+  #undo(undo: PendingCall["undo"], outcome: Outcome): void {
+    if (undo === undefined) this.dropPacket(outcome.packet);
+    else undo(outcome);
   }
 
   #forward(

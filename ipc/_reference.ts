@@ -2,6 +2,7 @@
 
 import type { Handle } from "./_codec.ts";
 import type { Hub } from "./_hub.ts";
+import type { ProcessExitError } from "./errors.ts";
 import type { Packet } from "./_packet.ts";
 import type { CallOptions, Outcome, SharedObject } from "./_shared_object.ts";
 
@@ -19,6 +20,8 @@ export class Reference {
   /** Errors of operations nobody awaited. */
   #fault: Error | undefined;
   #closed = false;
+  /** Why nothing can be done with it any more: its owner has ended. */
+  ownerGone: ProcessExitError | undefined;
   /** Whether anything was ever done with it in this process. */
   used = false;
   /** The public object around this reference. */

@@ -129,10 +129,15 @@ export class Connection<T = unknown> implements Waitable, Disposable {
       this.#unanswered + size <= UNANSWERED_LIMIT
     ) {
       this.#unanswered += size;
-      hub.goOn(
-        this.#reference,
-        sent.finally(() => this.#unanswered -= size),
-      );
+      let failure: { error: unknown } | undefined;
+      const going = sent.catch((error) => {
+        failure = { error };
+        throw error;
+      }).finally(() => this.#unanswered -= size);
+      // An owner that is known to be gone has answered already.
+      await undefined;
+      if (failure === undefined) hub.goOn(this.#reference, going);
+      else await going;
       return;
     }
     if (await sent === undefined) {

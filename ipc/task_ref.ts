@@ -18,7 +18,7 @@ export interface TaskRef<
   /** The name of the export. */
   readonly name: string;
   /** Carries the types; not there at run time. */
-  readonly "~signature"?: (...args: A) => R;
+  "~signature"?(...args: A): R;
 }
 
 /**

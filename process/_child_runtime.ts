@@ -228,15 +228,29 @@ function reportFaults(): boolean {
   return faults.length > 0;
 }
 
+/** A turn, in which rejections that nobody handles are seen. */
+function eventLoopTurn(): Promise<void> {
+  // A timer would do, but the first of a program takes 10 ms.
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
 /** Ends the process when everything is done: children, faults, flush. */
 async function finish(code: number): Promise<never> {
+  await eventLoopTurn();
   await self.joinChildren?.();
   await hub.settled();
   // An error of the last operation may only now be coming.
   await hub.fence(FENCE_PATIENCE);
   await link!.channel.flushed();
   if (reportFaults() && code === 0) code = 1;
-  return realExit(code);
+  return realExit(code || lateCode);
 }
 
 function fail(error: unknown): void {
@@ -251,9 +265,18 @@ function fail(error: unknown): void {
 
 let settled = false;
 
+/** The least exit code, after an error that came behind the result. */
+let lateCode = 0;
+
 /** The first failure, or the result, is what the parent gets. */
 function settle(error: unknown, failed: boolean, result?: unknown): void {
-  if (settled) return;
+  if (settled) {
+    if (failed) {
+      printFailure(error);
+      lateCode = 1;
+    }
+    return;
+  }
   settled = true;
   if (!failed) {
     try {

@@ -75,10 +75,21 @@ export async function endAll(
 }
 
 globalThis.addEventListener("unload", () => {
+  reportFaults();
   for (const child of liveChildren) {
     child.kill(daemons.has(child) ? "SIGTERM" : "SIGKILL");
   }
 });
+
+/** Errors of operations that nobody awaited are told at the end at last. */
+function reportFaults(): void {
+  if (self.parent !== undefined && !self.forked) return; // It does so itself.
+  for (const reference of [...hub.faults]) {
+    console.error("An operation that was not awaited failed:");
+    console.error(reference.takeFault());
+    Deno.exitCode ||= 1;
+  }
+}
 
 // ---- Ctrl-C ----
 

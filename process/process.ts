@@ -211,11 +211,11 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /** The label of the process. */
   name: string;
-  readonly #options: Readonly<ProcessOptions<A, R>>;
+  readonly #options: Readonly<ProcessOptions>;
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
   readonly #files: readonly string[];
-  readonly #result = Promise.withResolvers<R>();
+  readonly #result = Promise.withResolvers<unknown>();
   readonly #exited = Promise.withResolvers<ProcessExit>();
   #child: Child | undefined;
   #exit: ProcessExit | undefined;
@@ -273,7 +273,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
         }`,
       );
     }
-    this.#options = { ...options };
+    // The types of target and arguments have met; what is kept is sent.
+    this.#options = { ...options as ProcessOptions };
     this.#call = target === undefined ? undefined : checkTarget(action, target);
     this.#files = this.#call === undefined && new.target !== Process
       ? callerFiles()
@@ -424,8 +425,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   #done(packet: Packet): void {
     try {
-      // What the target returned: its type is the caller's R.
-      this.#result.resolve(hub.unpack(packet) as R);
+      this.#result.resolve(hub.unpack(packet));
     } catch (error) {
       this.#result.reject(error);
     }
@@ -476,7 +476,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#exit = Object.freeze({ exitCode: 0, signal: null });
     this.#exited.resolve(this.#exit);
     // Nobody knows what it would have been.
-    this.#result.resolve(undefined as R);
+    this.#result.resolve(undefined);
   }
 
   /**
@@ -618,8 +618,10 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * A failure that nobody reads is no unhandled rejection.
    */
   get result(): Promise<R> {
-    this.#holdUntil(this.#result.promise);
-    return this.#result.promise;
+    const { promise } = this.#result;
+    this.#holdUntil(promise);
+    // What the target returned: its type says so.
+    return promise as Promise<R>;
   }
 
   /** How it ended. Never rejects. */
