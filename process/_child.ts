@@ -54,8 +54,8 @@ export class Child {
   readonly pid: number;
   readonly stdout: Spawned["stdout"];
   readonly stderr: Spawned["stderr"];
-  /** Resolves when it has connected; never rejects, see `ended`. */
-  readonly connected: Promise<void>;
+  /** Whether it has connected; `false` when it has ended before. */
+  readonly connected: Promise<boolean>;
   /** Resolves when it has ended and all it sent has been seen. */
   readonly ended: Promise<ExitStatus>;
   name: string;
@@ -80,7 +80,7 @@ export class Child {
   ) {
     this.name = name;
     this.path = `${hub.path}.${nextNumber++}`;
-    const connected = Promise.withResolvers<void>();
+    const connected = Promise.withResolvers<boolean>();
     this.connected = connected.promise;
     this.#program = spawn({
       ...options,
@@ -88,7 +88,7 @@ export class Child {
       channel: (stream) => {
         stopTimer();
         this.#open(stream);
-        connected.resolve();
+        connected.resolve(true);
       },
       sync: (stream) => this.#openSync(stream),
     });
@@ -106,6 +106,7 @@ export class Child {
     liveChildren.add(this);
     this.ended = this.#program.status.then((status) => {
       stopTimer();
+      connected.resolve(false);
       return this.#end(status);
     });
   }
@@ -216,6 +217,9 @@ export class Child {
     const ended: Ended = { name: this.name, pid: this.pid, exitCode, signal };
     hub.childEnded(this.path, ended);
     this.#events?.ended(status);
+    // The runtime keeps a child of node:child_process, and this with it: but
+    // not what its owner was given.
+    this.#events = undefined;
     return status;
   }
 

@@ -45,7 +45,7 @@ export async function keepSpares(
   await Promise.all([
     discard(excess),
     ...[...shelf.children].map((child) =>
-      Promise.race([child.connected, child.ended.then(() => failed(child))])
+      child.connected.then((isThere) => isThere || failed(child))
     ),
   ]);
 }

@@ -265,6 +265,14 @@ function bootstrapLine(
   return new TextEncoder().encode(JSON.stringify(bootstrap) + "\n");
 }
 
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 type NodeSpawn = (
   command: string,
   args: string[],
@@ -315,12 +323,8 @@ function spawnInheriting(options: SpawnOptions): Spawned {
     env,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  let failure: Error | undefined;
   const ended = new Promise<ExitStatus>((resolve) => {
-    child.on("error", (error) => {
-      failure = error;
-      resolve({ exitCode: -1, signal: null });
-    });
+    child.on("error", () => resolve({ exitCode: -1, signal: null }));
     child.on("exit", (code, signal) => {
       const number = signal === null ? 0 : signalNumber(signal);
       resolve({ exitCode: code ?? -number, signal });
@@ -335,7 +339,11 @@ function spawnInheriting(options: SpawnOptions): Spawned {
     );
   }
   if (child.pid === undefined) {
-    throw failure ?? new Error(`Cannot ${options.action}: no process started`);
+    // Why is only told in a later turn.
+    const why = `Cannot ${options.action}: "${options.program}" cannot be run`;
+    throw isFile(options.program)
+      ? new Deno.errors.PermissionDenied(why)
+      : new Deno.errors.NotFound(why);
   }
   const resource = { pid: child.pid };
   resourceOpened(resource, `process ${child.pid}`);
@@ -349,14 +357,19 @@ function spawnInheriting(options: SpawnOptions): Spawned {
     new NodeStream(child.stdio[fd]!)
   );
   const [channel, sync] = streams as [NodeStream, NodeStream];
-  greeted(channel, token, () => options.channel(channel));
+  let isGreeted = false;
+  greeted(channel, token, () => {
+    isGreeted = true;
+    options.channel(channel);
+  });
   options.sync(sync);
   for (const stream of streams) stream.unref();
   return {
     pid: child.pid,
     status: ended.then((status) => {
       resourceClosed(resource);
-      (child.stdin as unknown as { destroy(): void }).destroy();
+      child.stdin.destroy();
+      if (!isGreeted) channel.close(); // Nobody else knows of it.
       return status;
     }),
     stdout: child.stdout === null ? null : readable(child.stdout),

@@ -360,7 +360,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     const located = this.#locate();
     // The child connects while the function is looked up.
     located.catch(() => {});
-    await child.connected;
+    if (!await child.connected) return;
     try {
       const task = await located;
       child.send({ type: "run", self, task }, packet);
@@ -565,7 +565,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#checkNotClosed(action);
     if (this.#replayed) return;
     const child = this.#started(action);
-    child.connected.then(() => child.send({ type: "interrupt" }));
+    child.connected.then((isThere) => {
+      if (isThere) child.send({ type: "interrupt" });
+    });
   }
 
   /**
