@@ -203,8 +203,9 @@ export abstract class HandleTable {
           if (ref === undefined) {
             throw new SerializationError("Cannot decode: bad handle");
           }
+          const object = this.#adopt(ref);
           taken.add(index);
-          return this.#adopt(ref);
+          return object;
         },
       });
     } finally {
