@@ -42,7 +42,7 @@ interface Entry {
 const MAX_TOMBSTONES = 1000;
 
 /** How long a lease that nobody has taken over outlives who sent it. */
-const ADOPTION_PATIENCE = 5000;
+const ADOPTION_PATIENCE = 60_000;
 
 /** What one process knows of shared objects. See the file comment. */
 export abstract class HandleTable {
@@ -137,10 +137,6 @@ export abstract class HandleTable {
     if (reference.object !== undefined) {
       const entry = this.#share(reference);
       entry.leases.set(lease, { holder: this.path, part, adopted: false });
-      // An end of a pipe that is passed on and not used here has moved.
-      if (reference.object.partsMove && !reference.used) {
-        entry.local.delete(part);
-      }
     } else {
       this.route(reference.owner, Frame.Lease, (out) => {
         out.text(this.path);
@@ -218,6 +214,27 @@ export abstract class HandleTable {
   /** Takes the leases of a packet over without decoding it: to keep it. */
   adoptPacket(packet: Packet): void {
     for (const ref of packet.refs) this.#sendAdopt(ref);
+  }
+
+  /** The same, of a packet that was sent to a process which has ended. */
+  dropSent(packet: Packet): void {
+    for (const ref of packet.refs) {
+      if (ref.owner === this.path) this.#moved(ref.id, ref.part);
+    }
+    this.dropPacket(packet);
+  }
+
+  /**
+   * A part was taken over by somebody else: an end of a pipe that is passed on
+   * and not used here is no longer held here.
+   */
+  #moved(id: number, part: number): void {
+    const entry = this.#entries.get(id);
+    if (!entry?.object.partsMove) return;
+    const handle = entry.local.get(part)?.deref();
+    if (handle !== undefined && !this.#handleOf.get(handle)!.used) {
+      entry.local.delete(part);
+    }
   }
 
   /** Gives back the leases of a packet that nobody will decode. */
@@ -333,7 +350,15 @@ export abstract class HandleTable {
   handOver(packet: Packet, receiver: string): void {
     if (receiver === this.path) return;
     for (const ref of packet.refs) {
-      if (ref.owner !== this.path) continue;
+      if (ref.owner !== this.path) {
+        this.route(ref.owner, Frame.Lease, (out) => {
+          out.text(receiver);
+          out.varint(ref.id);
+          out.u8(ref.part);
+          out.text(ref.lease);
+        });
+        continue;
+      }
       const lease = this.#entries.get(ref.id)?.leases.get(ref.lease);
       if (lease !== undefined) {
         lease.holder = receiver;
@@ -348,6 +373,7 @@ export abstract class HandleTable {
       if (lease !== undefined) {
         lease.holder = this.path;
         lease.adopted = true;
+        this.#moved(ref.id, ref.part);
       }
       return;
     }
@@ -415,12 +441,16 @@ export abstract class HandleTable {
       return;
     }
     const lease = entry.leases.get(name);
+    const adopted = kind === Frame.Adopt;
+    // An announcement comes from who has minted it; anybody else hands it over.
+    const isAnnouncement = !adopted && name.startsWith(`${holder}:`);
     if (lease === undefined) {
-      entry.leases.set(name, { holder, part, adopted: kind === Frame.Adopt });
-    } else if (kind === Frame.Adopt) {
+      entry.leases.set(name, { holder, part, adopted });
+    } else if (!isAnnouncement) {
       lease.holder = holder;
-      lease.adopted = true;
+      lease.adopted = adopted;
     }
+    if (adopted) this.#moved(id, part);
   }
 
   /** What processes that are gone held is free. */

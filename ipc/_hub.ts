@@ -48,6 +48,8 @@ interface PendingCall {
   readonly reference: Reference;
   settle(status: number, outcome: Outcome): void;
   readonly undo: ((outcome: Outcome) => void) | undefined;
+  /** What was sent with it, should it never arrive. */
+  readonly packet: Packet | undefined;
   abandoned: boolean;
 }
 
@@ -167,7 +169,12 @@ export class Hub extends HandleTable {
 
   /** Decodes an error, and remembers when it is for good. */
   #failure(reference: Reference, packet: Packet): unknown {
-    const error = this.unpack(packet);
+    let error: unknown;
+    try {
+      error = this.unpack(packet);
+    } catch (undecodable) {
+      return undecodable;
+    }
     if (error instanceof ProcessExitError && reference.object === undefined) {
       reference.ownerGone = error;
     }
@@ -208,6 +215,7 @@ export class Hub extends HandleTable {
         reference,
         settle: done,
         undo,
+        packet: undefined,
         abandoned: false,
       });
       return () => {
@@ -220,6 +228,7 @@ export class Hub extends HandleTable {
       reference,
       settle,
       undo,
+      packet: options.packet,
       abandoned: false,
     };
     this.#wait(call, pending);
@@ -305,6 +314,7 @@ export class Hub extends HandleTable {
       this.syncPort === undefined ||
       this.#nextHop(reference.owner) !== this.#parent
     ) {
+      if (options.packet) this.dropPacket(options.packet);
       throw new InvalidStateError(
         `Cannot block: the object belongs to a process below this one (${reference.owner}), which is reached by this thread's event loop; await the asynchronous form`,
       );
@@ -599,11 +609,21 @@ export class Hub extends HandleTable {
       }
       case Frame.Reply:
         return this.#replied(input);
-      case Frame.Cancel:
-        this.#serving.get(`${input.text()}#${input.varint()}`)?.();
-        return;
-      case Frame.Gone:
-        return this.#gone(input.text());
+      case Frame.Cancel: {
+        const src = input.text();
+        const call = input.varint();
+        const withdraw = this.#serving.get(`${src}#${call}`);
+        if (withdraw === undefined) return; // The answer is on its way.
+        withdraw();
+        // All who have passed the call on forget it with the answer.
+        return this.#sendReply(src, call, Status.NotReady, 0, NO_PACKET);
+      }
+      case Frame.Gone: {
+        const prefix = input.text();
+        // Nobody speaks for others than those below it.
+        if (from && !from.isParent && !isWithin(prefix, from.path)) return;
+        return this.#gone(prefix);
+      }
       case Frame.Fault: {
         const key = input.text();
         const error = this.unpack(readPacket(input));
@@ -627,7 +647,8 @@ export class Hub extends HandleTable {
     const pending = this.#pending.get(call);
     const status = input.u8();
     const number = input.f64();
-    const packet = readPacket(input);
+    // Whoever waits gets it in a later turn, when the frame is gone.
+    const packet = keepPacket(readPacket(input));
     if (pending === undefined) return this.dropPacket(packet);
     this.#waitOver(call);
     if (!pending.abandoned) return pending.settle(status, { number, packet });
@@ -672,12 +693,17 @@ export class Hub extends HandleTable {
     if (kind === Frame.Call) {
       const src = input.text();
       const call = input.varint();
+      input.varint();
+      input.raw(2 + 8 + 8); // Part and code, time and number.
+      this.dropPacket(readPacket(input));
       const error = this.#packError(this.ownerEnded(to));
       this.#sendReply(src, call, Status.Failed, 0, error);
     } else if (kind === Frame.Cast) {
       const src = input.text();
       const id = input.varint();
       const part = input.u8();
+      input.raw(1 + 8); // Code and number.
+      this.dropPacket(readPacket(input));
       this.#sendFault(
         src,
         id,
@@ -746,6 +772,7 @@ export class Hub extends HandleTable {
     for (const [call, pending] of this.#pending) {
       if (!isWithin(pending.owner, path)) continue;
       this.#waitOver(call);
+      if (pending.packet) this.dropPacket(pending.packet);
       if (!pending.abandoned) {
         pending.settle(Status.Failed, {
           number: 0,

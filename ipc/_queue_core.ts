@@ -79,6 +79,8 @@ export class QueueCore implements SharedObject {
   /** Those who only want to know that there is something to get. */
   readonly #watchers = new WaitQueue(this.#words, WATCHERS);
   #used = 0;
+  /** Whether the items were dropped, and with them what comes back late. */
+  #dropped = false;
   #nextNumber = 1;
 
   constructor(kind: QueueKind) {
@@ -219,6 +221,7 @@ export class QueueCore implements SharedObject {
 
   #unget(operation: Operation): void {
     const packet = operation.packet!;
+    if (this.#dropped) return hub.dropPacket(packet);
     hub.adoptPacket(packet);
     const cost = this.#kind.costOf(packet);
     this.#items.unshift({ number: operation.number, packet, cost });
@@ -266,6 +269,7 @@ export class QueueCore implements SharedObject {
   }
 
   #dropItems(): void {
+    this.#dropped = true;
     while (this.#items.length > 0) hub.dropPacket(this.#remove().packet);
   }
 

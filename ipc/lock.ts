@@ -40,7 +40,10 @@ class Guard implements LockGuard {
   }
 
   release(): void {
-    if (this.#released || this.#reference.closed) return;
+    if (this.#released) return;
+    // What its owner has closed is gone for all; elsewhere only the way to it
+    // was let go of, and whoever waits there still waits.
+    if (this.#reference.closed && this.#reference.object) return;
     this.#released = true;
     this.#reference.cast(LockOp.Release, this.#acquisition);
   }

@@ -15,6 +15,7 @@
 import { resourceClosed, resourceOpened } from "../ipc/_live.ts";
 import { PermissionNeededError } from "../ipc/errors.ts";
 import { has, PERMISSION_NAMES, type PermissionName } from "./_permissions.ts";
+import { tooManyOpen } from "./_listener.ts";
 import { privateDirectory, removeDirectory } from "./_private_directory.ts";
 
 /** A line that is longer is no request. */
@@ -22,6 +23,9 @@ const MAX_LINE = 0x10000;
 
 /** A process has one connection; its children of its own share the broker. */
 const MAX_CONNECTIONS = 64;
+
+/** Brokers that are open. */
+const open = new Set<PermissionBroker>();
 
 interface Check {
   readonly id: number;
@@ -52,6 +56,7 @@ export class PermissionBroker {
     this.#directory = directory;
     this.#listener.unref();
     resourceOpened(this, "permission broker");
+    open.add(this);
     this.#accept();
   }
 
@@ -60,13 +65,20 @@ export class PermissionBroker {
     return { DENO_PERMISSION_BROKER_PATH: this.#path, DENO_LOG: "error" };
   }
 
+  /** Removes what would be left behind: for the end of the program. */
+  static closeAll(): void {
+    for (const broker of open) broker.close();
+  }
+
   async #accept(): Promise<void> {
     while (true) {
       let conn: Deno.UnixConn;
       try {
         conn = await this.#listener.accept();
       } catch {
-        return; // It was closed.
+        if (!open.has(this)) return;
+        await tooManyOpen();
+        continue;
       }
       if (this.#connections.size >= MAX_CONNECTIONS) {
         conn.close();
@@ -120,6 +132,7 @@ export class PermissionBroker {
     } catch {
       return;
     }
+    open.delete(this);
     for (const conn of this.#connections) conn.close();
     this.#connections.clear();
     removeDirectory(this.#directory);

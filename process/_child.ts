@@ -37,6 +37,9 @@ export interface ChildEvents {
   ended(status: ExitStatus): void;
 }
 
+/** How long children have to end by themselves, in milliseconds. */
+export const GRACE = 5000;
+
 /**
  * After the exit the channel is read to its end. A grandchild may hold an
  * inherited descriptor open: then silence of this long is the end.
@@ -120,6 +123,11 @@ export class Child {
     return this.#status;
   }
 
+  /** Whether it has connected. */
+  get wasReady(): boolean {
+    return this.#link !== undefined;
+  }
+
   /** Whether it was killed because it did not connect in time. */
   get isLate(): boolean {
     return this.#late;
@@ -137,6 +145,15 @@ export class Child {
     this.#stream = stream;
     const end = Promise.withResolvers<void>();
     this.#linkEnded = end.promise;
+    // Without its channel it is of no use to anybody: it is about to end.
+    end.promise.then(() => {
+      const stopTimer = startTimer(
+        () => this.kill("SIGKILL"),
+        GRACE,
+        { unref: true },
+      );
+      this.ended.finally(stopTimer);
+    });
     const link = new Link(hub, this.path, false, stream, {
       control: (packet) => this.#control(packet),
       end: end.resolve,
@@ -198,7 +215,8 @@ export class Child {
 
   /** Sends a control message, and a packet after it where one belongs. */
   send(message: ToChild, packet?: Packet): void {
-    if (this.#link === undefined) return;
+    const isThere = this.#state === "ready" || this.#state === "busy";
+    if (this.#link === undefined || !isThere) return;
     if (message.type !== "interrupt") this.#enter("busy");
     this.#link.sendControl(hub.pack(message));
     if (packet !== undefined) this.#link.sendControl(packet);

@@ -179,6 +179,11 @@ export function sendToParent(message: ToParent, packet?: Packet): void {
   if (packet !== undefined) link!.sendControl(packet);
 }
 
+/** Resolves when all that was sent has left. */
+export function flushed(): Promise<void> {
+  return link!.channel.flushed();
+}
+
 /** Lets the channel keep the process alive, or not. */
 export function holdChannel(held: boolean): void {
   if (held) stream?.ref?.();
@@ -198,8 +203,12 @@ export function printFailure(error: unknown): void {
     }`
     : inspected(error);
   const bytes = new TextEncoder().encode(`Process ${self.name}:\n${shown}\n`);
-  for (let at = 0; at < bytes.length;) {
-    at += Deno.stderr.writeSync(bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += Deno.stderr.writeSync(bytes.subarray(at));
+    }
+  } catch {
+    // Nobody reads it: the parent gets the error all the same.
   }
 }
 

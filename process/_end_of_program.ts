@@ -10,12 +10,11 @@
 //                 it is the user who decides whether the program ends.
 //   SIGKILL, ...  children see it themselves: see _kernel_guard.ts, _watchdog.ts
 
-import { type Child, liveChildren } from "./_child.ts";
+import { type Child, GRACE, liveChildren } from "./_child.ts";
 import { hub } from "../ipc/_hub.ts";
+import { PermissionBroker } from "./_broker.ts";
+import { ChildListener } from "./_listener.ts";
 import { self } from "./_self.ts";
-
-/** How long children have to end by themselves, in milliseconds. */
-export const GRACE = 5000;
 
 /** Children that end with the program instead of keeping it alive. */
 const daemons = new WeakSet<Child>();
@@ -79,6 +78,8 @@ globalThis.addEventListener("unload", () => {
   for (const child of liveChildren) {
     child.kill(daemons.has(child) ? "SIGTERM" : "SIGKILL");
   }
+  ChildListener.closeAll();
+  PermissionBroker.closeAll();
 });
 
 /** Errors of operations that nobody awaited are told at the end at last. */

@@ -4,6 +4,7 @@
 
 import "./_child_all.ts";
 import {
+  flushed,
   holdChannel,
   introduce,
   joinTree,
@@ -16,7 +17,10 @@ import { startReplay } from "./_replay.ts";
 const { order } = await joinTree();
 introduce(order.self);
 if (order.type === "replay") {
-  startReplay(order.forks, () => sendToParent({ type: "reached" }));
+  startReplay(order.forks, () => {
+    sendToParent({ type: "reached" });
+    return flushed();
+  });
   mute();
   // The main module decides when it is done; only who waits for somebody else
   // needs the channel.

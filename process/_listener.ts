@@ -4,6 +4,7 @@
 // they send, is dropped, and the parent goes on.
 
 import { privateDirectory, removeDirectory } from "./_private_directory.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import { resourceClosed, resourceOpened } from "../ipc/_live.ts";
 import { type Address, HELLO_SIZE, isToken, Role } from "./_protocol.ts";
 
@@ -41,6 +42,13 @@ const MAX_STRANGERS = 128;
 
 const open = new Map<ListenerKind, ChildListener>();
 
+/** Descriptors have run out: waits for some to be given back. */
+export function tooManyOpen(): Promise<void> {
+  return new Promise((resolve) => {
+    startTimer(resolve, 100, { unref: true });
+  });
+}
+
 /** A socket that children connect to. */
 export class ChildListener {
   readonly address: Address;
@@ -69,7 +77,6 @@ export class ChildListener {
     // Children keep the program alive, not the socket they come through.
     this.#listener.unref();
     resourceOpened(this, `listener for children (${kind})`);
-    this.#accept();
   }
 
   /** The open listener of a kind, made if there is none. */
@@ -78,6 +85,7 @@ export class ChildListener {
     if (listener === undefined) {
       listener = new ChildListener(kind);
       open.set(kind, listener);
+      listener.#accept();
     }
     return listener;
   }
@@ -97,7 +105,9 @@ export class ChildListener {
       try {
         conn = await this.#listener.accept();
       } catch {
-        return; // It was closed.
+        if (open.get(this.#kind) !== this) return; // It was closed.
+        await tooManyOpen();
+        continue;
       }
       if (this.#strangers >= MAX_STRANGERS) conn.close();
       else this.#meet(conn);

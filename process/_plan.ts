@@ -73,7 +73,10 @@ export function spawnPlan(
     startTimeout: options.startTimeout ?? START_TIMEOUT,
   };
   return {
-    key: JSON.stringify([mode, { ...spawnOptions, action: "" }]),
+    key: JSON.stringify([mode, workingDirectory(), {
+      ...spawnOptions,
+      action: "",
+    }]),
     general: first.length === 0 && mode !== "exact",
     spawn(name, load) {
       if (mode !== "exact") return new Child(name, { ...spawnOptions, load });
@@ -92,6 +95,15 @@ export function spawnPlan(
       }
     },
   };
+}
+
+/** Where a child starts whose options do not say; "" if it may not be told. */
+function workingDirectory(): string {
+  try {
+    return Deno.cwd();
+  } catch {
+    return "";
+  }
 }
 
 function checkObject(action: string, name: string, value: unknown): void {

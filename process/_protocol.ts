@@ -65,7 +65,7 @@ export interface Introduction {
   readonly name: string;
   readonly daemon: boolean;
   readonly parent: Identity;
-  /** Where it and the processes above it were started. */
+  /** Where the main process has started processes. */
   readonly startedAt: readonly string[];
 }
 

@@ -7,20 +7,26 @@
 //   replaying --earlier call--> replaying (gives what it gave there)
 //             --its call--> original      (gives 0, sound on)
 
+import { InvalidStateError } from "../ipc/errors.ts";
 import { unmute } from "./_mute.ts";
 import { self } from "./_self.ts";
+
+/** What a call that failed is noted as. */
+const FAILED = -1;
 
 /** What each call gave, in their order. */
 const results: number[] = [];
 
-let calls = 0;
 let earlier: readonly number[] = [];
-let announce: (() => void) | undefined;
+let announce: (() => Promise<void>) | undefined;
 
-/** Starts a replay; `reached` is called at the call that made this child. */
+/**
+ * Starts a replay; `reached` is called, and awaited, at the call that made this
+ * child.
+ */
 export function startReplay(
   forks: readonly number[],
-  reached: () => void,
+  reached: () => Promise<void>,
 ): void {
   self.forked = true;
   self.replaying = true;
@@ -28,17 +34,18 @@ export function startReplay(
   announce = reached;
 }
 
-/** A call in a replay: what it gives; `undefined` outside of a replay. */
-export function replayedCall(): number | undefined {
-  if (!self.replaying) return undefined;
-  const result = earlier[calls++] ?? 0;
-  results.push(result);
-  if (calls > earlier.length) {
-    self.replaying = false;
-    unmute();
-    announce!();
+/** A call in a replay: what it gives. */
+export async function replayCall(): Promise<number> {
+  const result = earlier[results.length];
+  results.push(result ?? 0);
+  if (result === FAILED) {
+    throw new InvalidStateError("Cannot fork: this call failed in the parent");
   }
-  return result;
+  if (result !== undefined) return result;
+  self.replaying = false;
+  unmute();
+  await announce!();
+  return 0;
 }
 
 /** A real call: what the calls before it gave. */
@@ -46,8 +53,8 @@ export function earlierCalls(): number[] {
   return [...results];
 }
 
-/** A real call gave this. */
-export function recordCall(pid: number): void {
-  calls++;
-  results.push(pid);
+/** Notes a real call; call the result when it has failed. */
+export function recordCall(pid: number): () => void {
+  const index = results.push(pid) - 1;
+  return () => results[index] = FAILED;
 }

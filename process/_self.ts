@@ -17,7 +17,7 @@ export interface Self {
   forked: boolean;
   /** Whether the task's module is being loaded: it must not start processes. */
   loading: boolean;
-  /** Where this process and those above it were started. */
+  /** Where the main process has started processes. */
   startedAt: readonly string[];
   /** Aborted by `interrupt()`. */
   readonly interrupted: AbortController;

@@ -2,13 +2,15 @@
 // Warm spares: children that are started and wait for a task.
 
 import type { Child } from "./_child.ts";
-import { endAll } from "./_end_of_program.ts";
+import { endAll, setDaemon } from "./_end_of_program.ts";
 import type { SpawnPlan } from "./_plan.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
 
 interface Shelf {
-  readonly plan: SpawnPlan;
+  readonly key: string;
+  /** Works the plan out anew: permissions may have been given up since. */
+  readonly plan: () => SpawnPlan;
   wanted: number;
   /** Stops the refill that is due. */
   stopRefill: (() => void) | undefined;
@@ -23,8 +25,9 @@ const SPARE_NAME = "spare";
 /** Keeps so many children of a plan waiting; resolves when they are ready. */
 export async function keepSpares(
   count: number,
-  plan: SpawnPlan,
+  makePlan: () => SpawnPlan,
 ): Promise<void> {
+  const plan = makePlan();
   if (!plan.general) {
     throw new InvalidStateError(
       "Cannot prewarm: such children start with their task's module; give them the whole of read",
@@ -33,7 +36,13 @@ export async function keepSpares(
   let shelf = shelves.get(plan.key);
   if (shelf === undefined) {
     if (count === 0) return;
-    shelf = { plan, wanted: 0, stopRefill: undefined, children: new Set() };
+    shelf = {
+      key: plan.key,
+      plan: makePlan,
+      wanted: 0,
+      stopRefill: undefined,
+      children: new Set(),
+    };
     shelves.set(plan.key, shelf);
   }
   shelf.wanted = count;
@@ -69,12 +78,35 @@ function failed(child: Child): never {
 
 function fill(shelf: Shelf): void {
   while (shelf.children.size < shelf.wanted) {
-    const child = shelf.plan.spawn(SPARE_NAME, "everything");
+    const child = shelf.plan().spawn(SPARE_NAME, "everything");
     // Nobody waits for a spare.
-    child.held = false;
+    setDaemon(child, true);
     shelf.children.add(child);
-    child.ended.then(() => shelf.children.delete(child));
+    child.ended.then(() => {
+      // One that never got ready would only do so again.
+      if (shelf.children.delete(child) && child.wasReady) refillSoon(shelf);
+    });
   }
+}
+
+/** Has what is missing started in a moment: not in the way of who starts. */
+function refillSoon(shelf: Shelf): void {
+  shelf.stopRefill?.();
+  shelf.stopRefill = startTimer(
+    () => {
+      if (shelves.get(shelf.key) !== shelf) return;
+      try {
+        if (shelf.plan().key === shelf.key) return fill(shelf);
+      } catch {
+        // A permission is gone, with which starts say the same.
+      }
+      // The next starts are of another kind: these would never be taken.
+      shelves.delete(shelf.key);
+      discard([...shelf.children]);
+    },
+    REFILL_DELAY,
+    { unref: true },
+  );
 }
 
 /** Takes a spare that fits, and has another one started in its place. */
@@ -85,12 +117,7 @@ export function takeSpare(plan: SpawnPlan, name: string): Child | undefined {
     if (child.state !== "ready") continue;
     shelf.children.delete(child);
     child.name = name;
-    // Its start shall not delay the one that somebody waits for.
-    const refill = () => {
-      if (shelves.get(plan.key) === shelf) fill(shelf);
-    };
-    shelf.stopRefill?.();
-    shelf.stopRefill = startTimer(refill, REFILL_DELAY, { unref: true });
+    refillSoon(shelf);
     return child;
   }
   return undefined;

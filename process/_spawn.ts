@@ -379,10 +379,13 @@ function spawnInheriting(options: SpawnOptions): Spawned {
     },
     ref: () => {
       child.ref();
+      for (const pipe of [child.stdout, child.stderr]) pipe?.ref();
     },
     unref: () => {
       child.unref();
-      child.stdin.unref();
+      for (const pipe of [child.stdin, child.stdout, child.stderr]) {
+        pipe?.unref();
+      }
     },
   };
 }

@@ -5,7 +5,14 @@
 import type { SyncPort } from "../ipc/_hub.ts";
 import { ClosedError } from "../ipc/errors.ts";
 import { type Bootstrap, helloBytes, Role, SYNC_FD } from "./_protocol.ts";
-import { Answer, AnswerState, MAX_ANSWER, orderWatchdog } from "./_watchdog.ts";
+import { self } from "./_self.ts";
+import {
+  Answer,
+  AnswerState,
+  dismissWatchdog,
+  MAX_ANSWER,
+  orderWatchdog,
+} from "./_watchdog.ts";
 
 /** The kind of a request's frame; the hub's `Sync`. */
 const SYNC_FRAME = 10;
@@ -45,7 +52,13 @@ class WatchdogPort implements SyncPort {
     Atomics.store(words, Answer.State, AnswerState.Waiting);
     orderWatchdog({ type: "send", request });
     Atomics.wait(words, Answer.State, AnswerState.Waiting, patience);
-    if (Atomics.load(words, Answer.State) !== AnswerState.There) throw lost();
+    const state = Atomics.load(words, Answer.State);
+    if (self.forked) {
+      // It ends when it is idle, which a worker would keep it from.
+      dismissWatchdog();
+      this.#words = undefined;
+    }
+    if (state !== AnswerState.There) throw lost();
     return new Uint8Array(this.#bytes!)
       .slice(0, Atomics.load(words, Answer.Length));
   }

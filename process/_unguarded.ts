@@ -3,9 +3,10 @@
 // processes as it is loaded, each child would start children for ever.
 //
 // While the module is loaded, every start is refused. What it does later, out
-// of its own asynchronous code, is told by the stack: such a start stands at
-// the very place at which this process, or one above it, was started, and no
-// task is among those who wait for it.
+// of its own asynchronous code, is told by the stack: such a start stands at a
+// place at which the main process has started one, and no task is among those
+// who wait for it. A process that was refused once gets no other start of its
+// module's through.
 
 import { callStack, isOwnModule } from "../ipc/_task.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
@@ -14,25 +15,37 @@ import { self } from "./_self.ts";
 /** The function that runs a task, in `_child_runtime.ts`. */
 const TASK_RUNNER = "runTask";
 
+/** More places than this no program starts processes at by hand. */
+const MAX_PLACES = 100;
+
+/** Where the main process has started processes so far. */
+const places = new Set<string>();
+
+let wasRefused = false;
+
 /**
- * Checks that a start belongs to a task, and gives the places at which the new
- * process and those above it were started.
+ * Checks that a start belongs to a task, and gives the places at which the main
+ * process has started processes.
  *
  * @throws {InvalidStateError} If the module starts it by itself.
  */
-export function checkGuarded(action: string): string[] {
+export function checkGuarded(action: string): readonly string[] {
+  const isChild = self.parent !== undefined && !self.forked;
   const stack = callStack();
   const place = stack.filter(({ file }) => file !== "" && !isOwnModule(file))
     .map(({ file, position }) => `${file}:${position}`).join(" < ");
-  if (self.parent !== undefined && !self.forked) {
-    const inTask = stack.some(({ file, functionName }) =>
-      functionName === TASK_RUNNER && isOwnModule(file)
-    );
-    if (self.loading || (!inTask && self.startedAt.includes(place))) {
-      throw new InvalidStateError(
-        `Cannot ${action}: the main module starts a process while it is imported by a child ("${self.name}"), which would go on for ever; put the start under "if (import.meta.main) { ... }"`,
-      );
-    }
+  if (!isChild) {
+    if (places.size < MAX_PLACES) places.add(place);
+    return [...places];
   }
-  return [...self.startedAt, place];
+  const inTask = stack.some(({ file, functionName }) =>
+    functionName === TASK_RUNNER && isOwnModule(file)
+  );
+  const isModules = self.loading ||
+    (!inTask && (wasRefused || self.startedAt.includes(place)));
+  if (!isModules) return self.startedAt;
+  wasRefused = true;
+  throw new InvalidStateError(
+    `Cannot ${action}: the main module starts a process while it is imported by a child ("${self.name}"), which would go on for ever; put the start under "if (import.meta.main) { ... }"`,
+  );
 }

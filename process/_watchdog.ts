@@ -121,6 +121,12 @@ function watchdog(): void {
 
 let worker: Worker | undefined;
 
+/** Ends the watchdog: it would keep a process alive that ends when it is idle. */
+export function dismissWatchdog(): void {
+  worker?.terminate();
+  worker = undefined;
+}
+
 /** Sends an order to the watchdog, and starts it if it does not run. */
 export function orderWatchdog(order: WatchdogOrder): void {
   worker ??= new Worker(

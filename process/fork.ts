@@ -13,7 +13,7 @@ import type { Child } from "./_child.ts";
 import { endAll } from "./_end_of_program.ts";
 import { FORK_ENTRY } from "./_entries.ts";
 import { spawnPlan } from "./_plan.ts";
-import { earlierCalls, recordCall, replayedCall } from "./_replay.ts";
+import { earlierCalls, recordCall, replayCall } from "./_replay.ts";
 import { moduleArgument } from "./_runtime.ts";
 import { self } from "./_self.ts";
 import { adoptChild, childName } from "./process.ts";
@@ -68,8 +68,7 @@ export async function fork(options?: WaitOptions): Promise<number> {
   const { timeout = DEFAULT_TIMEOUT, signal } = checkWait("fork", options);
   checkPlace();
   signal?.throwIfAborted();
-  const replayed = replayedCall();
-  if (replayed !== undefined) return replayed;
+  if (self.replaying) return await replayCall();
   const forks = earlierCalls();
   const plan = spawnPlan("fork", {}, undefined, {
     first: [FORK_ENTRY],
@@ -77,7 +76,7 @@ export async function fork(options?: WaitOptions): Promise<number> {
   });
   const name = childName();
   const child = plan.spawn(name, "nothing");
-  recordCall(child.pid);
+  const failed = recordCall(child.pid);
   const reached = Promise.withResolvers<void>();
   adoptChild(child, reached.resolve);
   child.connected.then(() =>
@@ -92,7 +91,12 @@ export async function fork(options?: WaitOptions): Promise<number> {
       forks,
     })
   );
-  await arrival(child, reached.promise, timeout, signal);
+  try {
+    await arrival(child, reached.promise, timeout, signal);
+  } catch (error) {
+    failed();
+    throw error;
+  }
   return child.pid;
 }
 

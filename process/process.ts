@@ -30,12 +30,7 @@ import {
   WorkerLostError,
 } from "../ipc/errors.ts";
 import type { Child } from "./_child.ts";
-import {
-  endAll,
-  GRACE,
-  setDaemon,
-  watchInterrupts,
-} from "./_end_of_program.ts";
+import { endAll, setDaemon, watchInterrupts } from "./_end_of_program.ts";
 import type { PermissionMode } from "./_permissions.ts";
 import { spawnPlan } from "./_plan.ts";
 import type { Introduction } from "./_protocol.ts";
@@ -150,6 +145,13 @@ export function childName(): string {
   return `Process-${own === undefined ? "" : `${own}:`}${nextName++}`;
 }
 
+function checkNoDaemon(action: string): void {
+  if (!self.daemon) return;
+  throw new InvalidStateError(
+    `Cannot ${action}: "${self.name}" is a daemon, and daemons may not have children; create it with daemon: false`,
+  );
+}
+
 /** Processes by their children, for `activeChildren()`. */
 export const processes: Map<Child, Process> = new Map();
 
@@ -219,6 +221,10 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   readonly #exited = Promise.withResolvers<ProcessExit>();
   #child: Child | undefined;
   #exit: ProcessExit | undefined;
+  /** Promises that were read before the start. */
+  readonly #awaited: Promise<unknown>[] = [];
+  /** Its error is here, and about to be told. */
+  #hasFailed = false;
   /** A start while a forked child replays: nothing runs. */
   #replayed = false;
   #closed = false;
@@ -299,7 +305,10 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     options: ProcessSpawnOptions = {},
   ): Promise<void> {
     checkInteger("prewarm", "count", count, 0);
-    await keepSpares(count, spawnPlan("prewarm", options, undefined));
+    if (self.replaying) return;
+    checkGuarded("prewarm");
+    checkNoDaemon("prewarm");
+    await keepSpares(count, () => spawnPlan("prewarm", options, undefined));
   }
 
   /**
@@ -319,11 +328,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     }
     if (self.replaying) return this.#replay();
     const startedAt = checkGuarded(action);
-    if (self.daemon) {
-      throw new InvalidStateError(
-        `Cannot ${action}: "${self.name}" is a daemon, and daemons may not have children; create it with daemon: false`,
-      );
-    }
+    checkNoDaemon(action);
     const { signal } = this.#options;
     signal?.throwIfAborted();
     const plan = spawnPlan(
@@ -401,6 +406,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#child = child;
     processes.set(child, this as unknown as Process);
     setDaemon(child, this.#daemon);
+    for (const promise of this.#awaited.splice(0)) this.#holdUntil(promise);
     watchInterrupts(child);
     const { signal } = this.#options;
     const onAbort = () => {
@@ -417,7 +423,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       ended: (status) => {
         signal?.removeEventListener("abort", onAbort);
         // Leases the child never took over.
-        if (packet !== undefined) hub.dropPacket(packet);
+        if (packet !== undefined) hub.dropSent(packet);
         this.#ended(child, status);
       },
     });
@@ -444,8 +450,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       return settle(error);
     }
     // Its class is not known here: the task's module may export it.
+    this.#hasFailed = true;
     const hold = child.hold();
-    this.#rebuilt(error).then(settle).finally(hold);
+    this.#rebuilt(error).catch(() => error).then(settle).finally(hold);
   }
 
   async #rebuilt(error: RemoteError): Promise<unknown> {
@@ -461,13 +468,18 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       : signal === null
       ? `ended with exit code ${exitCode}`
       : `was ended by ${signal}`;
+    if (!this.#hasFailed) this.#lose(child, how);
+    this.#exited.resolve(this.#exit);
+  }
+
+  #lose(child: Child, how: string): void {
+    const { exitCode, signal } = this.#exit!;
     this.#result.reject(
       new WorkerLostError(
         `Process "${this.name}" (pid ${child.pid}) ${how} before it gave a result`,
         { worker: this.name, pid: child.pid, exitCode, signal },
       ),
     );
-    this.#exited.resolve(this.#exit);
   }
 
   /** In a forked child that is not there yet: as if it had run and ended. */
@@ -634,7 +646,10 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /** Who reads a promise of a daemon most likely awaits it. */
   #holdUntil(promise: Promise<unknown>): void {
-    if (!this.#daemon || this.#child === undefined) return;
+    if (this.#child === undefined) {
+      this.#awaited.push(promise);
+      return;
+    }
     const hold = this.#child.hold();
     promise.then(hold, hold);
   }
@@ -671,7 +686,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /** SIGTERM, SIGKILL after five seconds, and waits for the end. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child !== undefined) await endAll([this.#child], GRACE);
+    if (this.#child !== undefined) await endAll([this.#child]);
     this.#closed = true;
   }
 }
