@@ -271,7 +271,7 @@ export class Hub extends HandleTable {
     code: number,
     options: CallOptions,
   ): Outcome | undefined {
-    const fault = reference.takeFault();
+    const fault = code === FENCE ? undefined : reference.takeFault();
     if (fault !== undefined) throw fault;
     if (reference.object === undefined) {
       return this.#callSyncElsewhere(reference, code, options);
@@ -321,10 +321,16 @@ export class Hub extends HandleTable {
     }
     const call = this.#nextCall++;
     this.#sendCall(reference, code, call, { ...options, sync: true });
-    const answer = this.syncPort.exchange(this.syncRequest(call));
+    const answer = this.syncPort.exchange(
+      this.syncRequest(call),
+      code === FENCE ? options.timeout : undefined,
+    );
     const input = new ByteReader(answer);
     if (input.u8() !== Frame.Reply) {
       throw new ClosedError("Cannot block: the way to the parent is closed");
+    }
+    for (let faults = input.varint(); faults > 0; faults--) {
+      this.#handle(undefined, Frame.Fault, input.raw(input.varint()));
     }
     input.text();
     input.varint();
@@ -401,6 +407,19 @@ export class Hub extends HandleTable {
     );
     this.#castOwners.clear();
     await Promise.all(waits);
+  }
+
+  /** The same without turning the event loop; what cannot be asked is not. */
+  fenceSync(patience: number): void {
+    const owners = [...this.#castOwners.values()];
+    this.#castOwners.clear();
+    for (const reference of owners) {
+      try {
+        this.callSync(reference, FENCE, { timeout: patience });
+      } catch {
+        // The owner is below this process, or gone.
+      }
+    }
   }
 
   // ---- Operations, as seen by the owner ----
@@ -509,11 +528,17 @@ export class Hub extends HandleTable {
   ): void {
     const link = to === this.path ? undefined : this.#nextHop(to);
     if (link !== undefined && !link.channel.closed) {
-      if (kind === Frame.Reply && link.servesSync && to === link.path) {
+      if (
+        link.servesSync && to === link.path &&
+        (kind === Frame.Reply || kind === Frame.Fault)
+      ) {
         const out = new ByteWriter(256);
         out.text(to);
         write(out);
-        return this.#passReply(link, out.take());
+        const body = out.take();
+        if (kind === Frame.Reply) this.#passReply(link, body);
+        else link.heldFaults.push(body);
+        return;
       }
       const out = link.channel.begin(kind);
       out.text(to);
@@ -537,10 +562,17 @@ export class Hub extends HandleTable {
       ? link.takeSyncReply(input.varint())
       : undefined;
     if (respond !== undefined) {
-      const frame = new Uint8Array(body.length + 1);
-      frame[0] = Frame.Reply;
-      frame.set(body, 1);
-      return respond(frame);
+      // Faults that were due before go with it.
+      const answer = new ByteWriter(body.length + 16);
+      answer.u8(Frame.Reply);
+      const faults = link.heldFaults.splice(0);
+      answer.varint(faults.length);
+      for (const fault of faults) {
+        answer.varint(fault.length);
+        answer.raw(fault);
+      }
+      answer.raw(body);
+      return respond(answer.take());
     }
     link.channel.begin(Frame.Reply).raw(body);
     link.channel.commit();
@@ -681,8 +713,11 @@ export class Hub extends HandleTable {
       from?.underWay.delete(`${to}#${call}`);
       return this.#passReply(link, body);
     }
-    const out = link.channel.begin(kind);
-    out.raw(body);
+    if (kind === Frame.Fault && link.servesSync && to === link.path) {
+      link.heldFaults.push(body.slice());
+      return;
+    }
+    link.channel.begin(kind).raw(body);
     link.channel.commit();
   }
 

@@ -32,6 +32,8 @@ export class Link {
   /** Calls on their way into this link, to the process that waits for each. */
   readonly underWay = new Map<string, { src: string; call: number }>();
   readonly touched = new Set<string>();
+  /** Faults for a neighbour that is blocked: they go with its answer. */
+  readonly heldFaults: Uint8Array[] = [];
   readonly control: (packet: Packet) => void;
   readonly #syncReplies = new Map<number, (answer: Uint8Array) => void>();
   readonly #syncWaiting: { after: number; serve: () => void }[] = [];

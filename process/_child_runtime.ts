@@ -225,6 +225,7 @@ function flushSync(): void {
 
 /** `Deno.exit` in a child: nothing that was sent is lost. */
 function exitFlushed(code?: number): never {
+  hub.fenceSync(FLUSH_PATIENCE);
   if (reportFaults() && !code) code = 1;
   flushSync();
   return code === undefined ? realExit() : realExit(code);
