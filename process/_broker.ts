@@ -21,9 +21,6 @@ import { privateDirectory, removeDirectory } from "./_private_directory.ts";
 /** A line that is longer is no request. */
 const MAX_LINE = 0x10000;
 
-/** A process has one connection; its children of its own share the broker. */
-const MAX_CONNECTIONS = 64;
-
 /** Brokers that are open. */
 const open = new Set<PermissionBroker>();
 
@@ -80,12 +77,12 @@ export class PermissionBroker {
         await tooManyOpen();
         continue;
       }
-      if (this.#connections.size >= MAX_CONNECTIONS) {
-        conn.close();
-        continue;
-      }
       this.#connections.add(conn);
       conn.unref();
+      // The child has come in; nobody else shall, and nothing is left to leave
+      // behind. A program that it starts itself finds no broker and does not
+      // start.
+      removeDirectory(this.#directory);
       this.#serve(conn);
     }
   }

@@ -25,7 +25,7 @@ import {
 import { self } from "./_self.ts";
 import { silenceStdin } from "./_stdin.ts";
 import { openSyncPort } from "./_sync_port.ts";
-import { orderWatchdog } from "./_watchdog.ts";
+import { orderWatchdog, startUnheldWatchdog } from "./_watchdog.ts";
 
 /** Before a blocking flush at the exit is given up, in milliseconds. */
 const FLUSH_PATIENCE = 10_000;
@@ -152,7 +152,7 @@ export async function joinTree(): Promise<Orders> {
   hub.setParent(link);
   self.parentAlive = true;
   link.channel.run();
-  hub.syncPort = await openSyncPort(bootstrap);
+  hub.syncPort = await openSyncPort(bootstrap, () => realExit(1));
   // Ctrl-C belongs to the parent.
   Deno.addSignalListener("SIGINT", () => {});
   watched = bootstrap.watch ? bootstrap : undefined;
@@ -171,6 +171,11 @@ export function introduce(introduction: Introduction): void {
   self.daemon = introduction.daemon;
   self.parent = introduction.parent;
   self.startedAt = introduction.startedAt;
+}
+
+/** Has a process that ends when it is idle see the end of its parent. */
+export async function watchUnheld(): Promise<void> {
+  if (watched) await startUnheldWatchdog(watched.directory);
 }
 
 /** Sends a control message to the parent, and a packet after it. */
@@ -306,8 +311,7 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
 export async function runTask({ order, packet }: Orders): Promise<void> {
   holdChannel(true);
   // Not before: a worker keeps the event loop alive, and preloaded modules wait
-  // until it is idle. A forked child has none, as it ends when it is idle; it
-  // sees the end of the channel.
+  // until it is idle.
   if (watched) orderWatchdog({ type: "watch", directory: watched.directory });
   // A task that is given no handle gets none later either, but by modules that
   // it imports itself.

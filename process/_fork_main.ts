@@ -9,6 +9,7 @@ import {
   introduce,
   joinTree,
   sendToParent,
+  watchUnheld,
 } from "./_child_runtime.ts";
 import { onWaitingChanged } from "./_end_of_program.ts";
 import { mute } from "./_mute.ts";
@@ -21,6 +22,7 @@ if (order.type === "replay") {
     sendToParent({ type: "reached" });
     return flushed();
   });
+  await watchUnheld();
   mute();
   // The main module decides when it is done; only who waits for somebody else
   // needs the channel.

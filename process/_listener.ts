@@ -37,7 +37,10 @@ export type ListenerKind = "abstract" | "unix" | "tcp";
 /** Somebody who connects and says nothing is dropped after this long. */
 const HELLO_PATIENCE = 10_000;
 
-/** So many may be about to say who they are; more are dropped. */
+/**
+ * So many may be about to say who they are. A child does so at once, so that
+ * among more the oldest is none.
+ */
 const MAX_STRANGERS = 128;
 
 const open = new Map<ListenerKind, ChildListener>();
@@ -56,7 +59,8 @@ export class ChildListener {
   readonly #kind: ListenerKind;
   readonly #listener: Deno.Listener<Deno.Conn>;
   readonly #expected = new Set<Expectation & { arrived?: boolean }>();
-  #strangers = 0;
+  /** Who has not said yet who they are, the oldest first. */
+  readonly #strangers = new Set<Deno.Conn>();
 
   private constructor(kind: ListenerKind) {
     this.#kind = kind;
@@ -109,17 +113,24 @@ export class ChildListener {
         await tooManyOpen();
         continue;
       }
-      if (this.#strangers >= MAX_STRANGERS) conn.close();
-      else this.#meet(conn);
+      if (this.#strangers.size >= MAX_STRANGERS) {
+        const [oldest] = this.#strangers;
+        this.#strangers.delete(oldest!);
+        closeQuietly(oldest!);
+      }
+      this.#meet(conn);
     }
   }
 
   async #meet(conn: Deno.Conn): Promise<void> {
-    this.#strangers++;
+    this.#strangers.add(conn);
     // What has not shown a token holds nothing up.
     conn.unref();
-    const timer = setTimeout(() => conn.close(), HELLO_PATIENCE);
-    Deno.unrefTimer(timer);
+    const stopTimer = startTimer(
+      () => closeQuietly(conn),
+      HELLO_PATIENCE,
+      { unref: true },
+    );
     try {
       const hello = new Uint8Array(HELLO_SIZE);
       let have = 0;
@@ -136,14 +147,10 @@ export class ChildListener {
       } else if (hello[0] === Role.Sync) child.sync(conn);
       else throw new Error("A stranger");
     } catch {
-      try {
-        conn.close();
-      } catch {
-        // It was closed already.
-      }
+      closeQuietly(conn);
     } finally {
-      clearTimeout(timer);
-      this.#strangers--;
+      stopTimer();
+      this.#strangers.delete(conn);
     }
   }
 
@@ -165,5 +172,13 @@ export class ChildListener {
   /** Removes what would be left behind: for the end of the program. */
   static closeAll(): void {
     for (const listener of open.values()) listener.#close();
+  }
+}
+
+function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It was closed already.
   }
 }

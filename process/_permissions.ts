@@ -59,6 +59,7 @@ export interface ProcessPermissions {
  * - `"exact"`: what the parent has, scoped grants included: the child asks the
  *   parent at each check, over Deno's permission broker (experimental in Deno;
  *   it keeps honest programs within bounds, it is no wall against hostile ones).
+ *   A Deno that such a child starts by itself finds no broker and ends.
  */
 export type PermissionMode = "inherit" | "none" | "exact" | ProcessPermissions;
 

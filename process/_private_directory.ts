@@ -1,39 +1,44 @@
 // Copyright 2026 the multitask authors. MIT license.
-// Directories for sockets. They are removed with their use; those of a program
-// that was killed are swept up by the next one that makes a directory.
+// Directories for sockets. They are removed with their use; one that a killed
+// program has left is swept up by the next that makes a directory.
 
-const NAME = /^multitask-(\d+)-/;
+const PREFIX = "multitask-";
+
+/** A socket stands in its directory within this time, in milliseconds. */
+const SETTLED = 10_000;
 
 /** Makes a directory that only this user may enter. */
 export function privateDirectory(): string {
-  const directory = Deno.makeTempDirSync({ prefix: `multitask-${Deno.pid}-` });
+  const directory = Deno.makeTempDirSync({ prefix: PREFIX });
   Deno.chmodSync(directory, 0o700);
-  sweep(directory.slice(0, directory.lastIndexOf("/")));
+  sweep(directory.slice(0, directory.lastIndexOf("/")))
+    .catch(() => {}); // What may not be read is not swept.
   return directory;
 }
 
-function sweep(root: string): void {
-  // Only Linux tells cheaply whether a process lives.
-  if (Deno.build.os !== "linux") return;
-  try {
-    for (const { name } of Deno.readDirSync(root)) {
-      const pid = NAME.exec(name)?.[1];
-      if (pid !== undefined && !lives(pid)) {
-        removeDirectory(`${root}/${name}`);
-      }
-    }
-  } catch {
-    // It may not be read: then nothing is swept.
+async function sweep(root: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(root)) {
+    if (!isDirectory || !name.startsWith(PREFIX)) continue;
+    const directory = `${root}/${name}`;
+    const { mtime } = await Deno.stat(directory);
+    if (mtime === null || Date.now() - mtime.getTime() < SETTLED) continue;
+    if (!await isInUse(directory)) removeDirectory(directory);
   }
 }
 
-function lives(pid: string): boolean {
-  try {
-    Deno.statSync(`/proc/${pid}`);
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
+/** Whether somebody listens on a socket in there. */
+async function isInUse(directory: string): Promise<boolean> {
+  for await (const { name } of Deno.readDir(directory)) {
+    try {
+      const path = `${directory}/${name}`;
+      (await Deno.connect({ transport: "unix", path })).close();
+      return true;
+    } catch (error) {
+      const isDead = error instanceof Deno.errors.ConnectionRefused;
+      if (!isDead) return true; // It cannot be told.
+    }
   }
+  return false;
 }
 
 /** Removes a directory, unless somebody else was first. */

@@ -3,7 +3,7 @@
 // the main thread itself, else over a connection of the watchdog's.
 
 import type { SyncPort } from "../ipc/_hub.ts";
-import { ClosedError } from "../ipc/errors.ts";
+import { TimeoutError } from "../ipc/errors.ts";
 import { type Bootstrap, helloBytes, Role, SYNC_FD } from "./_protocol.ts";
 import { self } from "./_self.ts";
 import {
@@ -17,18 +17,19 @@ import {
 /** The kind of a request's frame; the hub's `Sync`. */
 const SYNC_FRAME = 10;
 
-function lost(): ClosedError {
-  return new ClosedError("Cannot block: the parent is gone");
-}
+/** Ends the process: the parent is gone, and nobody can be told anything. */
+type Lost = () => never;
 
 /** Over the watchdog's connection, made at the first request. */
 class WatchdogPort implements SyncPort {
   readonly #bootstrap: Bootstrap;
+  readonly #lost: Lost;
   #words: Int32Array | undefined;
   #bytes: SharedArrayBuffer | undefined;
 
-  constructor(bootstrap: Bootstrap) {
+  constructor(bootstrap: Bootstrap, lost: Lost) {
     this.#bootstrap = bootstrap;
+    this.#lost = lost;
   }
 
   exchange(request: Uint8Array, patience = Infinity): Uint8Array {
@@ -48,7 +49,7 @@ class WatchdogPort implements SyncPort {
       });
     }
     const words = this.#words;
-    if (Atomics.load(words, Answer.State) === AnswerState.Failed) throw lost();
+    if (Atomics.load(words, Answer.State) === AnswerState.Failed) this.#lost();
     Atomics.store(words, Answer.State, AnswerState.Waiting);
     orderWatchdog({ type: "send", request });
     Atomics.wait(words, Answer.State, AnswerState.Waiting, patience);
@@ -58,7 +59,10 @@ class WatchdogPort implements SyncPort {
       dismissWatchdog();
       this.#words = undefined;
     }
-    if (state !== AnswerState.There) throw lost();
+    if (state === AnswerState.Failed) this.#lost();
+    if (state !== AnswerState.There) {
+      throw new TimeoutError(`The parent did not answer in ${patience} ms`);
+    }
     return new Uint8Array(this.#bytes!)
       .slice(0, Atomics.load(words, Answer.Length));
   }
@@ -73,8 +77,11 @@ interface FileSystem {
 class DescriptorPort implements SyncPort {
   readonly #fs: FileSystem;
 
-  constructor(fs: FileSystem) {
+  readonly #lost: Lost;
+
+  constructor(fs: FileSystem, lost: Lost) {
     this.#fs = fs;
+    this.#lost = lost;
   }
 
   exchange(request: Uint8Array): Uint8Array {
@@ -95,7 +102,7 @@ class DescriptorPort implements SyncPort {
     const into = new Uint8Array(length);
     for (let have = 0; have < length;) {
       const count = this.#fs.readSync(SYNC_FD, into.subarray(have));
-      if (count === 0) throw lost();
+      if (count === 0) this.#lost();
       have += count;
     }
     return into;
@@ -103,7 +110,11 @@ class DescriptorPort implements SyncPort {
 }
 
 /** The port that fits how the child is connected. */
-export async function openSyncPort(bootstrap: Bootstrap): Promise<SyncPort> {
-  if (bootstrap.address.kind !== "fd") return new WatchdogPort(bootstrap);
-  return new DescriptorPort(await import("node:fs") as unknown as FileSystem);
+export async function openSyncPort(
+  bootstrap: Bootstrap,
+  lost: Lost,
+): Promise<SyncPort> {
+  if (bootstrap.address.kind !== "fd") return new WatchdogPort(bootstrap, lost);
+  const fs = await import("node:fs") as unknown as FileSystem;
+  return new DescriptorPort(fs, lost);
 }

@@ -121,6 +121,25 @@ function watchdog(): void {
 
 let worker: Worker | undefined;
 
+interface UnheldWorker {
+  unref(): void;
+}
+
+/**
+ * Watches without keeping the process alive, which only a worker of Node's can;
+ * so for forked children, where the kernel does not watch.
+ */
+export async function startUnheldWatchdog(
+  directory: string | undefined,
+): Promise<void> {
+  const { Worker } = await import("node:worker_threads") as unknown as {
+    Worker: new (text: string, options: { eval: boolean }) => UnheldWorker;
+  };
+  const order: WatchdogOrder = { type: "watch", directory };
+  const text = `(${watchdog})(); onmessage({ data: ${JSON.stringify(order)} })`;
+  new Worker(text, { eval: true }).unref();
+}
+
 /** Ends the watchdog: it would keep a process alive that ends when it is idle. */
 export function dismissWatchdog(): void {
   worker?.terminate();

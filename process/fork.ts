@@ -43,9 +43,7 @@ const DEFAULT_TIMEOUT = 30_000;
  *   module must come by the same calls in the same order.
  *
  * The parent waits for the child at its normal end, as for any process;
- * `activeChildren()` has it. The child ends with its parent; only where the
- * kernel does not see to that (not on Linux), a child in a busy loop notices it
- * when the loop is over.
+ * `activeChildren()` has it.
  *
  * **Cancel safety**: when the wait is aborted or runs out of time, the child is
  * ended.

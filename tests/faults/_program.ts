@@ -128,16 +128,6 @@ export class Program implements AsyncDisposable {
     return JSON.parse(await this.line(`${label} `)) as T;
   }
 
-  /** Waits until its stderr contains `text`. */
-  async complaint(text: string): Promise<void> {
-    while (!this.stderr.includes(text)) {
-      if (this.#status !== undefined) {
-        throw this.#failure(`ended and did not complain: "${text}"`);
-      }
-      await this.#change.promise;
-    }
-  }
-
   /** Waits for the end, of all its descendants too; nothing may be left. */
   async end(): Promise<Ended> {
     await this.#process.status;

@@ -1,6 +1,8 @@
 // Copyright 2026 the multitask authors. MIT license.
 // The sockets on which processes listen, as the kernel lists them.
 
+import type { Way } from "./_ways.ts";
+
 /** Where a process waits for its children. */
 export type Socket =
   | { kind: "unix"; path: string }
@@ -75,4 +77,10 @@ export async function connect(socket: Socket): Promise<Deno.Conn> {
   return socket.kind === "unix"
     ? await Deno.connect({ transport: "unix", path: socket.path })
     : await Deno.connect({ hostname: "127.0.0.1", port: socket.port });
+}
+
+/** The way that leads through a socket. */
+export function wayThrough(socket: Socket): Way {
+  if (socket.kind === "tcp") return "port";
+  return socket.path.startsWith("\0") ? "abstract" : "directory";
 }

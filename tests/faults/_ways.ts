@@ -11,13 +11,7 @@ export const WAYS = {
   /** Inherited descriptors. */
   descriptor: ["--allow-run", "--allow-read", "--allow-env=NODE_V8_COVERAGE"],
   /** A Unix socket in a private directory. */
-  directory: [
-    "--allow-read",
-    "--allow-write",
-    "--allow-net",
-    `--allow-run=${Deno.execPath()}`,
-
-  ],
+  directory: ["--allow-read", "--allow-write", "--allow-net", "--allow-run"],
   /** A loopback port. */
   port: [
     "--allow-read",

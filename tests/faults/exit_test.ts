@@ -122,3 +122,15 @@ for (const who of ["child", "child, exit", "main"]) {
     },
   });
 }
+
+Deno.test({
+  name: "a program that a child left behind, with its descriptors, " +
+    "holds nobody up",
+  ignore,
+  async fn() {
+    await using program = new Program("leaves_program");
+    assertEquals(await program.report("joined"), true);
+    assertEquals(await program.report("code"), 0);
+    await program.success();
+  },
+});

@@ -40,10 +40,12 @@ Deno.test({
   },
 });
 
-for (const [how, exitCode, signal] of [
-  ["exit", 4, null],
-  ["kill", -9, "SIGKILL"],
-] as const) {
+for (
+  const [how, exitCode, signal] of [
+    ["exit", 4, null],
+    ["kill", -9, "SIGKILL"],
+  ] as const
+) {
   Deno.test({
     name: `a main module that ends its process at import: ${how}`,
     ignore,
@@ -94,7 +96,10 @@ for (
       const { lines, stderr } = await program.success();
       const runs = lines.filter((line) => line === "The main module runs");
       assertEquals(runs.length, 2);
-      assertStringIncludes(stderr, 'put the start under "if (import.meta.main)');
+      assertStringIncludes(
+        stderr,
+        'put the start under "if (import.meta.main)',
+      );
       assertEquals(stderr.match(/^Process /gm)?.length, 1, stderr);
     },
   });

@@ -4,13 +4,14 @@
 
 import { assert, assertEquals, assertFalse } from "@std/assert";
 import { lives, Program, until } from "./_program.ts";
-import { isListening, listeningSockets } from "./_sockets.ts";
+import { isListening, listeningSockets, wayThrough } from "./_sockets.ts";
 import { NO_KERNEL_GUARD, type Way, WAYS } from "./_ways.ts";
 
 const ignore = Deno.build.os !== "linux";
 
 interface Round {
-  way: Way;
+  /** The way to the children; `none` is by descriptors and without rights. */
+  way: Way | "none";
   /** Whether the kernel may be asked to end children with their parent. */
   guarded: boolean;
 }
@@ -22,12 +23,13 @@ const ROUNDS: Round[] = [
   { way: "descriptor", guarded: false },
   { way: "directory", guarded: false },
   { way: "port", guarded: false },
+  { way: "none", guarded: false },
 ];
 
 function start(name: string, { way, guarded }: Round): Program {
   return new Program(name, {
     // With permissions to share, children by descriptors have children, too.
-    flags: WAYS[way === "descriptor" ? "abstract" : way],
+    flags: WAYS[way === "descriptor" || way === "none" ? "abstract" : way],
     args: [way],
     env: guarded ? {} : NO_KERNEL_GUARD,
   });
@@ -49,8 +51,11 @@ for (const round of ROUNDS) {
         assertEquals(await program.line("guarded"), "false");
       }
       const sockets = listeningSockets(program.pid);
-      assertEquals(sockets.length, round.way === "descriptor" ? 0 : 1);
-      assert(program.descendants().length >= 9);
+      assertEquals(
+        sockets.map(wayThrough),
+        round.way === "descriptor" || round.way === "none" ? [] : [round.way],
+      );
+      assert(program.descendants().length >= 8);
       program.kill("SIGKILL");
       const { signal } = await program.end();
       assertEquals(signal, "SIGKILL");
@@ -94,6 +99,18 @@ for (const guarded of [true, false]) {
   });
 }
 
+Deno.test({
+  name: "a killed parent leaves nothing of a child with exact permissions",
+  ignore,
+  async fn() {
+    await using program = new Program("exact");
+    assertEquals(await program.line("up"), "true");
+    program.kill("SIGKILL");
+    const { signal } = await program.end();
+    assertEquals(signal, "SIGKILL");
+  },
+});
+
 const MIDDLE_ENDS = {
   kill: -9,
   terminate: -15,
@@ -130,18 +147,23 @@ Deno.test({
   name: "a directory that a killed parent left is removed by the next one",
   ignore,
   async fn() {
-    await using program = new Program("just_started", {
+    await using program = new Program("starts_one", {
       flags: WAYS.directory,
       args: ["directory"],
     });
-    // As if a program with this id had ended; ids do not get that high.
-    const left = `${program.temp}/multitask-4194305-left`;
-    const other = `${program.temp}/multitask-${Deno.pid}-used`;
-    Deno.mkdirSync(left);
-    Deno.mkdirSync(other);
+    const left = `${program.temp}/multitask-left`;
+    const used = `${program.temp}/multitask-used`;
+    for (const directory of [left, used]) Deno.mkdirSync(directory);
+    using _listener = Deno.listen({
+      transport: "unix",
+      path: `${used}/socket`,
+    });
+    Deno.listen({ transport: "unix", path: `${left}/socket` }).close();
+    // A socket of its own has to be there soon after a directory is made.
+    for (const directory of [left, used]) Deno.utimeSync(directory, 1, 1);
     await program.line("started");
     const names = () => [...Deno.readDirSync(program.temp)].map((e) => e.name);
-    assert(!names().includes("multitask-4194305-left"), `${names()}`);
-    assert(names().includes(`multitask-${Deno.pid}-used`), `${names()}`);
+    await until(() => !names().includes("multitask-left"), "It is left");
+    assert(names().includes("multitask-used"), `${names()}`);
   },
 });

@@ -69,8 +69,10 @@ async function assertFails(options: ProgramOptions): Promise<void> {
     assertEquals(found, { ...end, joined: true, code: end.exitCode }, label);
   }
   // What cannot be executed fails in start(), or in the guard before it.
-  const absent = [["missing", 127, "NotFound"] as const]
-    .concat([["unexecutable", 126, "PermissionDenied"] as never]);
+  const absent = [
+    ["missing", 127, "NotFound"],
+    ["unexecutable", 126, "PermissionDenied"],
+  ] as const;
   for (const [label, code, error] of absent) {
     const { worker: _, ...found } = await program.report<Found>(label);
     assertEquals(
