@@ -16,6 +16,13 @@ export interface Contender {
   readonly run: () => unknown;
 }
 
+/** A contender that holds the watch itself: not all it does is to count. */
+export interface SelfTimed {
+  readonly name: string;
+  /** Does the work and gives microseconds, for one run if it makes many. */
+  readonly time: () => Promise<number>;
+}
+
 /** How long {@linkcode measure} takes. */
 export interface MeasureOptions {
   /**
@@ -26,6 +33,7 @@ export interface MeasureOptions {
   rounds?: number;
   /**
    * Milliseconds that one sample takes at least. A single run may take longer.
+   * Who holds the watch itself decides that itself.
    *
    * @default {5}
    */
@@ -37,6 +45,8 @@ export interface MeasureOptions {
    * @default {200}
    */
   warmUpMs?: number;
+  /** What is measured, to show on stderr how far it is. */
+  progress?: string;
 }
 
 /** What a contender took, in microseconds for one run. */
@@ -53,22 +63,31 @@ export interface Absence {
   readonly absent: string;
 }
 
-const DEFAULTS: Required<MeasureOptions> = {
+/** What became of a contender. */
+export type Row = Measurement | Absence;
+
+const DEFAULTS: Required<Omit<MeasureOptions, "progress">> = {
   rounds: 21,
   sampleMs: 5,
   warmUpMs: 200,
 };
 
 /** The last result; stored so that the optimiser cannot leave the work out. */
-let sink: unknown;
+let _sink: unknown;
 
 /** A contender and its samples so far. */
 interface Course {
-  readonly contender: Contender;
+  readonly name: string;
+  readonly take: () => Promise<number>;
+  readonly samples: number[];
+}
+
+/** What makes one sample of a contender that does not hold the watch. */
+interface Load {
+  readonly run: () => unknown;
   readonly isAsync: boolean;
   /** How many runs make one sample. */
   readonly runs: number;
-  readonly samples: number[];
 }
 
 /**
@@ -76,27 +95,36 @@ interface Course {
  *
  * @param contenders What to compare; the first is the one to compare with.
  * @param options How long to measure.
- * @returns One measurement per contender, in their order.
+ * @returns One row per contender, in their order.
  */
 export async function measure(
-  contenders: readonly Contender[],
+  contenders: readonly (Contender | SelfTimed | Absence)[],
   options: MeasureOptions = {},
-): Promise<Measurement[]> {
-  const { rounds, sampleMs, warmUpMs } = { ...DEFAULTS, ...options };
+): Promise<Row[]> {
+  const { rounds, sampleMs, warmUpMs, progress } = { ...DEFAULTS, ...options };
   const courses: Course[] = [];
+  showProgress(progress, 0, rounds);
   for (const contender of contenders) {
-    courses.push(await warmUp(contender, sampleMs, warmUpMs));
+    if ("absent" in contender) continue;
+    const { name } = contender;
+    const take = "time" in contender
+      ? await warmUpSelfTimed(contender, warmUpMs)
+      : await warmUp(contender, sampleMs, warmUpMs);
+    courses.push({ name, take, samples: [] });
   }
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < courses.length; i++) {
       const course = courses[(round + i) % courses.length]!;
-      course.samples.push(await sample(course));
+      course.samples.push(await course.take());
     }
+    showProgress(progress, round + 1, rounds);
   }
-  return courses.map(({ contender, samples }) => {
+  return contenders.map((contender) => {
+    if ("absent" in contender) return contender;
+    const { name, samples } = courses.shift()!;
     samples.sort((a, b) => a - b);
     return {
-      name: contender.name,
+      name,
       median: median(samples),
       min: samples[0]!,
       max: samples.at(-1)!,
@@ -104,12 +132,49 @@ export async function measure(
   });
 }
 
+/** The median of a row in microseconds; `undefined` if it was not measured. */
+export function medianOf(
+  rows: readonly Row[],
+  name: string,
+): number | undefined {
+  const row = rows.find((row) => row.name === name);
+  return row !== undefined && "median" in row ? row.median : undefined;
+}
+
+/** One line that changes on a terminal, a few lines elsewhere. */
+function showProgress(
+  what: string | undefined,
+  round: number,
+  rounds: number,
+): void {
+  if (what === undefined) return;
+  const text = `${what}: ${
+    round === 0 ? "warming up" : `${round} of ${rounds} rounds`
+  }`;
+  if (Deno.stderr.isTerminal()) {
+    const line = round === rounds ? "" : text;
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
+  } else if (round === 0 || round === rounds >> 1) {
+    console.error(text);
+  }
+}
+
+async function warmUpSelfTimed(
+  { time }: SelfTimed,
+  warmUpMs: number,
+): Promise<() => Promise<number>> {
+  const start = performance.now();
+  await time();
+  do await time(); while (performance.now() - start < warmUpMs);
+  return time;
+}
+
 async function warmUp(
-  contender: Contender,
+  { run }: Contender,
   sampleMs: number,
   warmUpMs: number,
-): Promise<Course> {
-  const first = contender.run();
+): Promise<() => Promise<number>> {
+  const first = run();
   const isAsync = first instanceof Promise;
   await first;
   let runs = 1;
@@ -117,24 +182,24 @@ async function warmUp(
   while (true) {
     // The number of runs follows the latest speed: code gets faster as it
     // warms up.
-    const course = { contender, isAsync, runs, samples: [] };
-    const micros = await sample(course);
+    const micros = await sample({ run, isAsync, runs });
     runs = Math.max(1, Math.ceil(sampleMs * 1000 / micros));
-    if (performance.now() - start >= warmUpMs) return { ...course, runs };
+    if (performance.now() - start >= warmUpMs) {
+      return () => sample({ run, isAsync, runs });
+    }
   }
 }
 
 /** Runs the contender and returns microseconds for one run. */
-async function sample(course: Course): Promise<number> {
-  const { contender: { run }, runs } = course;
+async function sample({ run, isAsync, runs }: Load): Promise<number> {
   const start = performance.now();
-  if (course.isAsync) {
-    for (let i = 0; i < runs; i++) sink = await run();
+  if (isAsync) {
+    for (let i = 0; i < runs; i++) _sink = await run();
   } else {
-    for (let i = 0; i < runs; i++) sink = run();
+    for (let i = 0; i < runs; i++) _sink = run();
   }
   const elapsed = performance.now() - start;
-  sink = undefined;
+  _sink = undefined;
   // The clock may stand still during one very short run.
   return Math.max(elapsed, 1e-6) * 1000 / runs;
 }
@@ -147,47 +212,103 @@ function median(sorted: readonly number[]): number {
     : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** What a table shows: a time, or how often per second. */
+export interface Unit {
+  readonly name: string;
+  readonly of: (micros: number) => number;
+}
+
+/** For what is quick. */
+export const MICROSECONDS: Unit = { name: "µs", of: (micros) => micros };
+
+/** For what is slow. */
+export const MILLISECONDS: Unit = { name: "ms", of: (micros) => micros / 1000 };
+
+/** For what is done over and over. */
+export const PER_SECOND: Unit = { name: "/s", of: (micros) => 1e6 / micros };
+
 /**
  * Prints measurements as a table: the median, the range, and the ratio to the
- * first row (2.00 takes twice as long).
+ * first row (2.00 takes twice as long, or is done twice as often).
  *
  * @param title What was measured.
  * @param rows The measurements; the first is the one to compare with.
+ * @param unit What to show of a measurement.
  */
 export function printTable(
   title: string,
-  rows: readonly (Measurement | Absence)[],
+  rows: readonly Row[],
+  unit: Unit = MICROSECONDS,
 ): void {
   const first = rows[0];
   const base = first !== undefined && "median" in first
-    ? first.median
+    ? unit.of(first.median)
     : undefined;
-  const cells = rows.map((row) =>
-    "absent" in row ? [row.name, "-", row.absent, "-"] : [
+  const cells = rows.map((row) => {
+    if ("absent" in row) return [row.name, row.absent];
+    const [median, ...ends] = [row.median, row.min, row.max].map(unit.of) as [
+      number,
+      number,
+      number,
+    ];
+    return [
       row.name,
-      micros(row.median),
-      `${micros(row.min)} .. ${micros(row.max)}`,
-      base === undefined ? "-" : (row.median / base).toFixed(2),
-    ]
-  );
-  const table = [["", "median µs", "range µs", "ratio"], ...cells];
+      digits(median),
+      `${digits(Math.min(...ends))} .. ${digits(Math.max(...ends))}`,
+      base === undefined ? "-" : (median / base).toFixed(2),
+    ];
+  });
+  const table = [
+    ["", `median ${unit.name}`, `range ${unit.name}`, "ratio"],
+    ...cells,
+  ];
+  // The reason of an absence runs across the columns of the figures.
   const widths = [0, 1, 2, 3].map((column) =>
-    Math.max(...table.map((row) => row[column]!.length))
+    Math.max(
+      ...table.filter((row) => column === 0 || row.length === 4)
+        .map((row) => row[column]!.length),
+    )
   );
   console.log(`\n${title}`);
   for (const row of table) {
     const columns = row.map((cell, column) =>
       column === 0
         ? cell.padEnd(widths[column]!)
-        : cell.padStart(widths[column]!)
+        : row.length === 4
+        ? cell.padStart(widths[column]!)
+        : cell
     );
     console.log(`  ${columns.join("  ")}`.trimEnd());
   }
 }
 
 /** Three digits that count, never an exponent. */
-function micros(value: number): string {
+function digits(value: number): string {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3);
+}
+
+/**
+ * Prints whether a goal is met. It is a word and no failure: a busy machine can
+ * break any goal.
+ *
+ * @param goal What is wanted.
+ * @param value What was measured, as text.
+ * @param met Whether that is what is wanted.
+ */
+export function printGoal(goal: string, value: string, met: boolean): void {
+  console.log(`  goal: ${goal}: ${value}, ${met ? "met" : "MISSED"}`);
+}
+
+/**
+ * The flags of a benchmark whose contenders hold the watch themselves, for its
+ * help text. `--sample` is taken too, and changes nothing.
+ *
+ * @param rounds Its default.
+ */
+export function selfTimedFlagsHelp(rounds: number): string {
+  return `  --rounds=<n>   samples of each contender (default ${rounds})
+  --warmup=<ms>  time to run before the first sample (default ${DEFAULTS.warmUpMs})
+  --help         show this text`;
 }
 
 /** The flags that all benchmarks take, for their help texts. */
@@ -201,7 +322,8 @@ export const FLAGS_HELP: string =
  * Reads the flags of a benchmark. Prints the help text and ends the program if
  * that is asked for, or if a flag is not understood.
  *
- * @param help The help text; it ends with {@linkcode FLAGS_HELP}.
+ * @param help The help text; it ends with {@linkcode FLAGS_HELP} or
+ * {@linkcode selfTimedFlagsHelp}.
  * @param args The arguments of the program.
  * @returns How long to measure.
  */

@@ -6,14 +6,11 @@
 
 import { equal } from "@std/assert";
 import { deserialize, serialize } from "node:v8";
-import * as msgpack from "npm:@msgpack/msgpack@3.1.3";
-import * as cbor from "npm:cbor-x@1.6.8";
 import { decode, encode } from "../ipc/_codec.ts";
 import {
   type Absence,
   FLAGS_HELP,
   measure,
-  type Measurement,
   printTable,
   readFlags,
 } from "./_measure.ts";
@@ -22,26 +19,50 @@ const HELP =
   `Compares encode + decode of our codec with JSON, structuredClone, node:v8,
 cbor-x and @msgpack/msgpack. "ratio" is the time divided by ours.
 
-Usage: deno run -A bench/codec_bench.ts [flags]
+Usage: deno run --no-lock -A bench/codec_bench.ts [flags]
 
 ${FLAGS_HELP}`;
 
 /** There and back again. */
 type RoundTrip = (value: unknown) => unknown;
 
-// The plain settings of cbor-x keep neither cycles nor shared references, nor
-// maps apart from objects; `structuredClone` turns all that on.
-const clone = new cbor.Encoder({ structuredClone: true });
+/** What is used of the packages that encode and decode. */
+interface Coder {
+  encode(value: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
 
-const PEERS: Readonly<Record<string, RoundTrip>> = {
-  "ours": (value) => decode(encode(value).bytes),
-  "cbor-x": (value) => cbor.decode(cbor.encode(value)),
-  "cbor-x structuredClone": (value) => clone.decode(clone.encode(value)),
-  "@msgpack/msgpack": (value) => msgpack.decode(msgpack.encode(value)),
-  "JSON": (value) => JSON.parse(JSON.stringify(value)),
-  "structuredClone": (value) => structuredClone(value),
-  "node:v8": (value) => deserialize(serialize(value)),
-};
+/** What else is used of cbor-x. */
+interface Cbor extends Coder {
+  readonly Encoder: new (options: { structuredClone: boolean }) => Coder;
+}
+
+/**
+ * Loads a package from npm. A specifier that only the run knows keeps the
+ * package out of every module graph, and `--no-lock` out of the lock file:
+ * nobody downloads it but who runs this benchmark.
+ */
+async function npm<T>(specifier: string): Promise<T> {
+  return await import(`npm:${specifier}`);
+}
+
+/** The codecs to compare, ours first. */
+async function loadPeers(): Promise<Readonly<Record<string, RoundTrip>>> {
+  const cbor = await npm<Cbor>("cbor-x@1.6.8");
+  const msgpack = await npm<Coder>("@msgpack/msgpack@3.1.3");
+  // The plain settings of cbor-x keep neither cycles nor shared references,
+  // nor maps apart from objects; `structuredClone` turns all that on.
+  const clone = new cbor.Encoder({ structuredClone: true });
+  return {
+    "ours": (value) => decode(encode(value).bytes),
+    "cbor-x": (value) => cbor.decode(cbor.encode(value)),
+    "cbor-x structuredClone": (value) => clone.decode(clone.encode(value)),
+    "@msgpack/msgpack": (value) => msgpack.decode(msgpack.encode(value)),
+    "JSON": (value) => JSON.parse(JSON.stringify(value)),
+    "structuredClone": (value) => structuredClone(value),
+    "node:v8": (value) => deserialize(serialize(value)),
+  };
+}
 
 const VALUES: Readonly<Record<string, unknown>> = {
   '{id: 1, f: 2.5, args: [1, "abc"]}': { id: 1, f: 2.5, args: [1, "abc"] },
@@ -68,15 +89,16 @@ const VALUES: Readonly<Record<string, unknown>> = {
 
 if (import.meta.main) {
   const options = readFlags(HELP);
+  const peers = Object.entries(await loadPeers());
   for (const [title, value] of Object.entries(VALUES)) {
     const contenders = [];
     const absences: Absence[] = [];
-    for (const [name, roundTrip] of Object.entries(PEERS)) {
+    for (const [name, roundTrip] of peers) {
       const absent = whyNot(roundTrip, value);
       if (absent !== undefined) absences.push({ name, absent });
       else contenders.push({ name, run: () => roundTrip(value) });
     }
-    const rows: Measurement[] = await measure(contenders, options);
+    const rows = await measure(contenders, options);
     printTable(title, [...rows, ...absences]);
   }
 }
@@ -87,11 +109,11 @@ function whyNot(roundTrip: RoundTrip, value: unknown): string | undefined {
   try {
     arrived = roundTrip(value);
   } catch {
-    return "cannot carry it: throws";
+    return "cannot carry it (throws)";
   }
   // A Buffer is not equal to a Uint8Array, but as good.
   if (value instanceof Uint8Array && arrived instanceof Uint8Array) {
     arrived = new Uint8Array(arrived);
   }
-  return equal(arrived, value) ? undefined : "cannot carry it: changes it";
+  return equal(arrived, value) ? undefined : "cannot carry it (changes it)";
 }
