@@ -101,13 +101,29 @@ function loadHandles(): Promise<unknown> {
   return later("../ipc/_handles.ts");
 }
 
-/** A spare has the time to load what its task may need. */
+/**
+ * A spare has the time to load what its task may need, and to go once through
+ * what it will do then: code that runs for the first time is slow.
+ */
 async function warmUp(): Promise<void> {
   await loadHandles();
+  const { Queue } = await later<typeof import("../ipc/mod.ts")>(
+    "../ipc/mod.ts",
+  );
   await later("./mod.ts");
-  // The first timer of a program takes 10 ms.
+  // The first timer of a program takes 10 ms, the first import from text 1 ms.
   clearTimeout(setTimeout(() => {}, 0));
+  await import(`data:text/javascript,${encodeURIComponent("export {}")}`);
+  using queue = new Queue();
+  for (let i = 0; i < WARM_UP_ROUNDS; i++) {
+    const got = queue.get();
+    await queue.put({ type: "run", task: { module: "", name: "" }, args: [i] });
+    await got;
+  }
 }
+
+/** A guess: enough for the engine to have compiled it. */
+const WARM_UP_ROUNDS = 20;
 
 /** Joins the tree and waits for orders. Ends the process if there are none. */
 export async function joinTree(): Promise<Orders> {
