@@ -119,9 +119,7 @@ export class Channel {
   }
 
   async #flush(): Promise<void> {
-    // Frames of the same turn share a write, also those that follow from each
-    // other by a promise or two.
-    for (let i = 0; i < 8; i++) await undefined;
+    await undefined; // Frames of the same turn share a write.
     try {
       while (this.#out.pos > 0 && !this.#closed) {
         const frames = this.#framesInOut;
