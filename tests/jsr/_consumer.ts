@@ -106,6 +106,42 @@ export async function runConsumer(
   };
 }
 
+/** How a consumer ended whose modules were all fetched before. */
+export interface CachedOutcome {
+  readonly run: CommandOutcome;
+  /** Paths that the registry was asked for during the run: none. */
+  readonly asked: string[];
+}
+
+/**
+ * Fetches a consumer's modules with `deno cache`, as for a machine without a
+ * network, and runs it then.
+ */
+export async function runCachedConsumer(
+  consumer: Consumer,
+  registry: LocalRegistry,
+  npmCache: string,
+): Promise<CachedOutcome> {
+  await using directory = await TempDir.make("multitask_consumer_");
+  await using cache = await TempDir.make("multitask_deno_dir_");
+  await copyDirectory(new URL(`${consumer.name}/`, consumers), directory.path);
+  await Deno.symlink(npmCache, `${cache.path}/npm`, { type: "junction" });
+  const options = {
+    cwd: directory.path,
+    env: { ...registry.env, DENO_DIR: cache.path },
+    deadline: RUN_DEADLINE,
+  };
+  await runCommand(Deno.execPath(), ["cache", "main.ts"], options);
+  registry.takeRequests();
+  const run = await runCommand(Deno.execPath(), [
+    "run",
+    "--cached-only",
+    ...consumer.expected.flags,
+    "main.ts",
+  ], options);
+  return { run, asked: registry.takeRequests().map(({ path }) => path) };
+}
+
 function isExpected(value: unknown): value is Expected {
   const { flags, exitCode, stdout, served }: Partial<
     Record<keyof Expected, unknown>

@@ -10,13 +10,16 @@
 // folder as part of the repository as well, so imports must resolve there too.
 
 import { assert, assertEquals } from "@std/assert";
-import { listConsumers, runConsumer } from "./_consumer.ts";
+import { listConsumers, runCachedConsumer, runConsumer } from "./_consumer.ts";
 import { publishPackage } from "./_package.ts";
 import { LocalRegistry } from "./_registry.ts";
 import { TempDir } from "./_temp_dir.ts";
 
 /** By convention the modules that start a worker or a child: nothing imports them. */
 const ENTRY_FILE = /(^|\/)_\w+_main\.ts$/;
+
+/** The consumers that use each of the entry files. */
+const CACHED = new Set(["fork", "queue"]);
 
 Deno.test("the published package works in programs that import it with jsr:", async (t) => {
   await using registry = new LocalRegistry();
@@ -51,6 +54,20 @@ Deno.test("the published package works in programs that import it with jsr:", as
         );
       }
       assertEquals(check.code, 0, check.stderr);
+    });
+  }
+
+  // Entry files are reached by URL only, and belong to the module graph all the
+  // same: a program whose modules were fetched before asks for nothing more.
+  for (const consumer of consumers.filter(({ name }) => CACHED.has(name))) {
+    await t.step(`consumer ${consumer.name} without a network`, async () => {
+      const { run, asked } = await runCachedConsumer(
+        consumer,
+        registry,
+        npmCache.path,
+      );
+      assertEquals(lines(run.stdout), consumer.expected.stdout, run.stderr);
+      assertEquals(asked, []);
     });
   }
 
