@@ -72,14 +72,8 @@ export async function runConsumer(
   registry: LocalRegistry,
   npmCache: string,
 ): Promise<ConsumerOutcome> {
-  await using directory = await TempDir.make("multitask_consumer_");
-  await using cache = await TempDir.make("multitask_deno_dir_");
-  await copyDirectory(new URL(`${consumer.name}/`, consumers), directory.path);
-  await Deno.symlink(npmCache, `${cache.path}/npm`, { type: "junction" });
-  const options = {
-    cwd: directory.path,
-    env: { ...registry.env, DENO_DIR: cache.path },
-  };
+  await using machine = await FreshMachine.make(consumer, registry, npmCache);
+  const { options } = machine;
 
   registry.takeRequests();
   const run = await runCommand(Deno.execPath(), [
@@ -87,7 +81,7 @@ export async function runConsumer(
     ...consumer.expected.flags,
     "main.ts",
   ], { ...options, deadline: RUN_DEADLINE });
-  const orphans = await endOrphans(`DENO_DIR=${cache.path}`);
+  const orphans = await endOrphans(`DENO_DIR=${options.env.DENO_DIR}`);
   const requests = registry.takeRequests();
 
   const check = await runCommand(Deno.execPath(), ["check", "main.ts"], {
@@ -122,15 +116,8 @@ export async function runCachedConsumer(
   registry: LocalRegistry,
   npmCache: string,
 ): Promise<CachedOutcome> {
-  await using directory = await TempDir.make("multitask_consumer_");
-  await using cache = await TempDir.make("multitask_deno_dir_");
-  await copyDirectory(new URL(`${consumer.name}/`, consumers), directory.path);
-  await Deno.symlink(npmCache, `${cache.path}/npm`, { type: "junction" });
-  const options = {
-    cwd: directory.path,
-    env: { ...registry.env, DENO_DIR: cache.path },
-    deadline: RUN_DEADLINE,
-  };
+  await using machine = await FreshMachine.make(consumer, registry, npmCache);
+  const options = { ...machine.options, deadline: RUN_DEADLINE };
   await runCommand(Deno.execPath(), ["cache", "main.ts"], options);
   registry.takeRequests();
   const run = await runCommand(Deno.execPath(), [
@@ -140,6 +127,54 @@ export async function runCachedConsumer(
     "main.ts",
   ], options);
   return { run, asked: registry.takeRequests().map(({ path }) => path) };
+}
+
+/** A copy of a consumer in a directory of its own, and an empty cache. */
+class FreshMachine implements AsyncDisposable {
+  readonly #directory: TempDir;
+  readonly #cache: TempDir;
+  /** How commands are run there. */
+  readonly options: {
+    readonly cwd: string;
+    readonly env: Record<string, string> & { readonly DENO_DIR: string };
+  };
+
+  private constructor(
+    directory: TempDir,
+    cache: TempDir,
+    registry: LocalRegistry,
+  ) {
+    this.#directory = directory;
+    this.#cache = cache;
+    this.options = {
+      cwd: directory.path,
+      env: { ...registry.env, DENO_DIR: cache.path },
+    };
+  }
+
+  static async make(
+    consumer: Consumer,
+    registry: LocalRegistry,
+    npmCache: string,
+  ): Promise<FreshMachine> {
+    const directory = await TempDir.make("multitask_consumer_");
+    const cache = await TempDir.make("multitask_deno_dir_");
+    const machine = new FreshMachine(directory, cache, registry);
+    try {
+      const source = new URL(`${consumer.name}/`, consumers);
+      await copyDirectory(source, directory.path);
+      await Deno.symlink(npmCache, `${cache.path}/npm`, { type: "junction" });
+      return machine;
+    } catch (error) {
+      await machine[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cache[Symbol.asyncDispose]();
+    await this.#directory[Symbol.asyncDispose]();
+  }
 }
 
 function isExpected(value: unknown): value is Expected {
