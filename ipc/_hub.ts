@@ -271,8 +271,12 @@ export class Hub extends HandleTable {
     code: number,
     options: CallOptions,
   ): Outcome | undefined {
-    const fault = code === FENCE ? undefined : reference.takeFault();
-    if (fault !== undefined) throw fault;
+    const fault = reference.ownerGone ??
+      (code === FENCE ? undefined : reference.takeFault());
+    if (fault !== undefined) {
+      if (options.packet) this.dropPacket(options.packet);
+      throw fault;
+    }
     if (reference.object === undefined) {
       return this.#callSyncElsewhere(reference, code, options);
     }

@@ -69,7 +69,6 @@ export class Child {
   #pending: [ToParent, Packet | undefined][] = [];
   #awaited: ToParent | undefined;
   #link: Link | undefined;
-  #stream: ChildStream | undefined;
   #sync = new Set<Channel>();
   #linkEnded: Promise<void> | undefined;
   readonly #program: Spawned;
@@ -118,11 +117,6 @@ export class Child {
     return this.#state;
   }
 
-  /** How it ended; `undefined` while it has not. */
-  get status(): ExitStatus | undefined {
-    return this.#status;
-  }
-
   /** Whether it has connected. */
   get wasReady(): boolean {
     return this.#link !== undefined;
@@ -142,7 +136,6 @@ export class Child {
     this.#enter("ready");
     // The program keeps its parent alive, its channel does not.
     stream.unref();
-    this.#stream = stream;
     const end = Promise.withResolvers<void>();
     this.#linkEnded = end.promise;
     // Without its channel it is of no use to anybody: it is about to end.

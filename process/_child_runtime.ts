@@ -129,7 +129,8 @@ const WARM_UP_ROUNDS = 20;
 export async function joinTree(): Promise<Orders> {
   const bootstrap = readBootstrap();
   silenceStdin();
-  if (bootstrap.load === "handles") loadHandles();
+  // The task awaits it, and is told if it fails.
+  if (bootstrap.load === "handles") loadHandles().catch(() => {});
   // It connects when it is warm: then it can be taken.
   if (bootstrap.load === "everything") await warmUp();
   const orders = Promise.withResolvers<Orders>();
@@ -166,7 +167,6 @@ export async function joinTree(): Promise<Orders> {
     end: () => realExit(1),
   });
   hub.setParent(link);
-  self.parentAlive = true;
   link.channel.run();
   hub.syncPort = await openSyncPort(bootstrap, () => realExit(1));
   // Ctrl-C belongs to the parent.

@@ -180,16 +180,6 @@ function lacking(
   );
 }
 
-/** Whether a child with these grants may use something. */
-export function covers(
-  grants: Grants,
-  name: PermissionName,
-  item: string,
-): boolean {
-  const grant = grants[name];
-  return grant === true || (grant?.includes(item) ?? false);
-}
-
 /** The grants as command line flags. */
 export function grantFlags(grants: Grants): string[] {
   if (PERMISSION_NAMES.every((name) => grants[name] === true)) {

@@ -9,8 +9,6 @@ export interface Self {
   daemon: boolean;
   /** Who started it with this package; `undefined` in the main process. */
   parent: Identity | undefined;
-  /** Whether the channel to the parent is up. */
-  parentAlive: boolean;
   /** A forked child runs its main module again: then until it is there. */
   replaying: boolean;
   /** Whether this is a forked child. */
@@ -33,7 +31,6 @@ export const self: Self = {
   name: "MainProcess",
   daemon: false,
   parent: undefined,
-  parentAlive: false,
   replaying: false,
   forked: false,
   loading: false,

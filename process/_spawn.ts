@@ -15,7 +15,7 @@ import { PermissionNeededError } from "../ipc/errors.ts";
 import { kernelGuard, mayGuard } from "./_kernel_guard.ts";
 import { ChildListener, type ChildStream } from "./_listener.ts";
 import { type NodeSocket, NodeStream } from "./_node_stream.ts";
-import { covers, grantFlags, type Grants, has } from "./_permissions.ts";
+import { grantFlags, type Grants, has } from "./_permissions.ts";
 import {
   type Address,
   type Bootstrap,
@@ -88,9 +88,6 @@ interface NodeChild {
 
 type Way = "abstract" | "fd" | "unix" | "tcp";
 
-/** The socket's path is known only once it exists; asked for by this. */
-const SOCKET_NAMES = ["read", "write"] as const;
-
 function mayListenUnix(): boolean {
   return Deno.build.os !== "windows" && has("read") && has("write") &&
     has("net");
@@ -104,17 +101,14 @@ function mayInherit(): boolean {
 /** See the file comment. */
 function chooseWay(action: string, grants: Grants): Way {
   const unix = mayListenUnix();
-  const whole = [...SOCKET_NAMES, "net" as const].every((name) =>
-    grants[name] === true
-  );
-  if (unix && whole) return Deno.build.os === "linux" ? "abstract" : "unix";
+  const { read, write, net } = grants;
+  if (unix && read === true && write === true && net === true) {
+    return Deno.build.os === "linux" ? "abstract" : "unix";
+  }
   if (mayInherit()) return "fd";
   if (unix) return "unix";
-  if (has("net", "127.0.0.1")) {
-    if (covers(grants, "net", "127.0.0.1")) return "tcp";
-    // A port of one's own is no more than the parent has.
-    return "tcp";
-  }
+  // A port for the channel is no more than the parent has.
+  if (has("net", "127.0.0.1")) return "tcp";
   throw new PermissionNeededError(
     `Cannot ${action}: there is no way to talk to a child; add --allow-env=NODE_V8_COVERAGE (with the whole of --allow-run), or --allow-read --allow-write --allow-net, or --allow-net=127.0.0.1`,
     { flag: "--allow-env=NODE_V8_COVERAGE" },

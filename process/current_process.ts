@@ -1,6 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { type Process, processes } from "./process.ts";
+import { hub } from "../ipc/_hub.ts";
 import { self } from "./_self.ts";
 
 /** The process that asks. */
@@ -52,7 +53,10 @@ export function currentProcess(): CurrentProcess {
 export function parentProcess(): ParentProcess | null {
   const { parent } = self;
   if (parent === undefined) return null;
-  return Object.freeze({ ...parent, isAlive: () => self.parentAlive });
+  return Object.freeze({
+    ...parent,
+    isAlive: () => hub.parent?.channel.closed === false,
+  });
 }
 
 /**
