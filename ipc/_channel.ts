@@ -62,6 +62,7 @@ export class Channel {
   #flushing: Promise<void> | undefined;
   #closed = false;
   #received = 0;
+  #bytesRead = 0;
   #skip = 0;
 
   constructor(stream: ByteStream, events: ChannelEvents) {
@@ -72,6 +73,11 @@ export class Channel {
   /** How many frames have arrived. */
   get received(): number {
     return this.#received;
+  }
+
+  /** How many bytes have arrived, those of unfinished frames among them. */
+  get bytesRead(): number {
+    return this.#bytesRead;
   }
 
   /** Whether the channel was closed on this side or has ended. */
@@ -202,6 +208,7 @@ export class Channel {
         const count = await this.#stream.read(buffer.subarray(end));
         if (count === null || this.#closed) break;
         end += count;
+        this.#bytesRead += count;
       }
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));

@@ -41,10 +41,16 @@ export interface ChildEvents {
 export const GRACE = 5000;
 
 /**
- * After the exit the channel is read to its end. A grandchild may hold an
- * inherited descriptor open: then silence of this long is the end.
+ * After the exit the channel is read to its end. What the child wrote lies
+ * ready, so that each turn of the event loop brings some of it, however busy
+ * the machine is; time alone tells nothing. So many turns in a row without a
+ * byte are the end as well: a grandchild may hold an inherited descriptor open.
+ * A socket of the child's own ends with it; there it is only a bound.
  */
-const DRAIN_SILENCE = 100;
+const DRAIN_LOOKS = { inherited: 10, own: 500 } as const;
+
+/** Between two looks, in milliseconds. */
+const DRAIN_INTERVAL = 10;
 
 let nextNumber = 1;
 
@@ -237,13 +243,14 @@ export class Child {
   async #drain(): Promise<void> {
     const { channel } = this.#link ?? {};
     if (channel === undefined) return;
-    let received = -1;
-    while (!channel.closed && channel.received !== received) {
-      received = channel.received;
-      const silence = Promise.withResolvers<void>();
-      const stopTimer = startTimer(silence.resolve, DRAIN_SILENCE);
-      await Promise.race([this.#linkEnded, silence.promise]);
+    const bound = DRAIN_LOOKS[this.#program.inherits ? "inherited" : "own"];
+    for (let looks = 0; looks < bound && !channel.closed; looks++) {
+      const { bytesRead } = channel;
+      const interval = Promise.withResolvers<void>();
+      const stopTimer = startTimer(interval.resolve, DRAIN_INTERVAL);
+      await Promise.race([this.#linkEnded, interval.promise]);
       stopTimer();
+      if (channel.bytesRead > bytesRead) looks = -1;
     }
   }
 

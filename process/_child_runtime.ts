@@ -11,6 +11,7 @@ import type { Packet } from "../ipc/_packet.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
 import { loadTask } from "../ipc/_task_load.ts";
+import { startTimer } from "../ipc/_timer.ts";
 import { TaskReferenceError } from "../ipc/errors.ts";
 import {
   type Bootstrap,
@@ -97,6 +98,16 @@ let watched: Bootstrap | undefined;
 let link: Link | undefined;
 let stream: Stream | undefined;
 
+/**
+ * Whether the kernel may drop what is written and not yet read by the parent:
+ * a port resets the connection of a process that ends before it has read all
+ * that was sent to it.
+ */
+let lossy = false;
+
+/** Set when all is done, and only the parent's last word is awaited. */
+let exiting: number | undefined;
+
 function loadHandles(): Promise<unknown> {
   return later("../ipc/_handles.ts");
 }
@@ -141,6 +152,7 @@ export async function joinTree(): Promise<Orders> {
     realExit(1); // The parent is gone, or has given up on us.
   }
   hub.path = bootstrap.path;
+  lossy = bootstrap.address.kind === "tcp";
   link = new Link(hub, parentPath(bootstrap.path), true, stream!, {
     control: (packet) => {
       if (awaited !== undefined) {
@@ -163,8 +175,8 @@ export async function joinTree(): Promise<Orders> {
       }
       awaited = message;
     },
-    // The parent has closed the channel: it has ended.
-    end: () => realExit(1),
+    // The parent has closed the channel: it has ended, or we have.
+    end: () => realExit(exiting ?? 1),
   });
   hub.setParent(link);
   link.channel.run();
@@ -236,7 +248,8 @@ export function printFailure(error: unknown): void {
 /** Sends what is unsent without turning the event loop. */
 function flushSync(): void {
   const channel = link?.channel;
-  if (channel === undefined || channel.closed || channel.idle) return;
+  if (channel === undefined || channel.closed) return;
+  if (channel.idle && (!lossy || exiting !== undefined)) return;
   try {
     hub.syncPort!.exchange(hub.syncRequest(0), FLUSH_PATIENCE);
   } catch {
@@ -281,7 +294,18 @@ async function finish(code: number): Promise<never> {
   await hub.fence(FENCE_PATIENCE);
   await link!.channel.flushed();
   if (reportFaults() && code === 0) code = 1;
+  if (lossy) await lastWord(code || lateCode);
   return realExit(code || lateCode);
+}
+
+/** Ends the process when the parent has read everything; bounded. */
+function lastWord(code: number): Promise<void> {
+  exiting = code;
+  return new Promise((resolve) => {
+    startTimer(resolve, FLUSH_PATIENCE);
+    // The parent reads to the end, and then closes its side.
+    (stream as Deno.TcpConn).closeWrite().catch(resolve);
+  });
 }
 
 function fail(error: unknown): void {

@@ -62,6 +62,8 @@ export interface ExitStatus {
 export interface Spawned {
   readonly pid: number;
   readonly status: Promise<ExitStatus>;
+  /** Whether the channel is inherited: descendants may hold it open. */
+  readonly inherits: boolean;
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   kill(signal: Deno.Signal): void;
@@ -233,6 +235,7 @@ function spawnListening(
   return {
     pid: child.pid,
     status,
+    inherits: false,
     stdout: options.stdout === "piped" ? child.stdout : null,
     stderr: options.stderr === "piped" ? child.stderr : null,
     kill: (signal) => child.kill(signal),
@@ -360,6 +363,7 @@ function spawnInheriting(options: SpawnOptions): Spawned {
   for (const stream of streams) stream.unref();
   return {
     pid: child.pid,
+    inherits: true,
     status: ended.then((status) => {
       resourceClosed(resource);
       child.stdin.destroy();

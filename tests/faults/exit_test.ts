@@ -109,6 +109,22 @@ for (const way of ways) {
   });
 }
 
+for (const way of ways) {
+  Deno.test({
+    name: `what was sent right before the end reaches a busy parent (${way})`,
+    ignore,
+    async fn() {
+      const args = [way, "busy"];
+      await using program = new Program("ends_at_once", by(way, args));
+      assertEquals(
+        await program.report("found:"),
+        SENT["put 4 MB, return"],
+      );
+      await program.success();
+    },
+  });
+}
+
 for (const who of ["child", "child, exit", "main"]) {
   Deno.test({
     name: `an error that nobody awaits is told at the end (${who})`,
