@@ -28,6 +28,17 @@ export interface ChannelEvents {
   end(error: Error | undefined): void;
 }
 
+/** Options of a {@linkcode Channel}. */
+export interface ChannelOptions {
+  /**
+   * The longest frame to read, in bytes of kind and body: a longer one ends the
+   * channel before any memory is taken for it.
+   *
+   * @default {MAX_FRAME}
+   */
+  maxFrame?: number;
+}
+
 /** What has been handed to a channel and may not have left the process. */
 export interface Unsent {
   /** How many frames are wholly written. */
@@ -39,7 +50,8 @@ export interface Unsent {
 }
 
 const READ_SIZE = 0x10000;
-const MAX_FRAME = 0x7fffff00;
+/** The longest frame of all. */
+export const MAX_FRAME = 0x7fffff00;
 
 /** Makes a view of a frame's body safe to keep after the call. */
 export function kept(view: Uint8Array): Uint8Array {
@@ -51,6 +63,7 @@ export function kept(view: Uint8Array): Uint8Array {
 export class Channel {
   readonly #stream: ByteStream;
   readonly #events: ChannelEvents;
+  readonly #maxFrame: number;
   readonly #out = new ByteWriter(1024);
   #framesInOut = 0;
   #frameStart = 0;
@@ -65,9 +78,14 @@ export class Channel {
   #bytesRead = 0;
   #skip = 0;
 
-  constructor(stream: ByteStream, events: ChannelEvents) {
+  constructor(
+    stream: ByteStream,
+    events: ChannelEvents,
+    { maxFrame = MAX_FRAME }: ChannelOptions = {},
+  ) {
     this.#stream = stream;
     this.#events = events;
+    this.#maxFrame = maxFrame;
   }
 
   /** How many frames have arrived. */
@@ -175,7 +193,7 @@ export class Channel {
       reading: while (true) {
         while (end - start >= 4) {
           const length = frameLength(buffer, start);
-          if (length < 1 || length > MAX_FRAME) {
+          if (length < 1 || length > this.#maxFrame) {
             throw new RangeError(`Cannot read a frame of ${length} bytes`);
           }
           if (end - start - 4 < length) break;

@@ -29,6 +29,25 @@ export interface Handle {
   readonly [handle]: true;
 }
 
+/** The method by which an object tells what it is made of. */
+export const parts: unique symbol = Symbol("multitask.parts");
+
+/** An object that crosses as its parts, handles among them. */
+export interface Composite {
+  /** The number of its class, and what it is made anew from. */
+  readonly [parts]: readonly [number, ...unknown[]];
+}
+
+const composites = new Map<number, (parts: readonly unknown[]) => object>();
+
+/** Makes a class known whose objects cross as their parts. */
+export function registerComposite(
+  number: number,
+  make: (parts: readonly unknown[]) => object,
+): void {
+  composites.set(number, make);
+}
+
 /**
  * Bytes of a value and, in order of their numbers, the handles in it. Small
  * messages share a buffer: never transfer it.
@@ -61,6 +80,7 @@ const Tag = {
   Error: 19,
   Ref: 20,
   Handle: 21,
+  Composite: 22,
   /** From here on: a small integer, 0 to 127, in the tag itself. */
   SmallInt: 0x80,
 } as const;
@@ -321,6 +341,14 @@ class Encoder {
       handles.push(value as Handle);
       return;
     }
+    if (parts in value) {
+      const [number, ...rest] = (value as Composite)[parts];
+      out.u8(Tag.Composite);
+      out.u8(number);
+      out.varint(rest.length);
+      for (const part of rest) this.#value(part);
+      return;
+    }
     switch (prototype) {
       case Map.prototype: {
         const map = value as Map<unknown, unknown>;
@@ -515,7 +543,7 @@ function findPath(root: unknown, bad: unknown, name: string): string {
     if (Object.is(value, bad)) return path;
     if (
       typeof value !== "object" || value === null || visited.has(value) ||
-      handle in value || value instanceof Error // They leave out what is bad.
+      handle in value || parts in value || value instanceof Error
     ) continue;
     visited.add(value);
     const next: [unknown, string][] = [];
@@ -722,6 +750,19 @@ class Decoder {
       }
       case Tag.Error:
         return this.#error();
+      case Tag.Composite: {
+        const at = this.#refs.length;
+        this.#refs.push(undefined);
+        const make = composites.get(input.u8());
+        if (make === undefined) {
+          throw new SerializationError(
+            "Cannot decode: an object of a class that is not known here; import the module that defines it",
+          );
+        }
+        const list: unknown[] = [];
+        for (let i = this.#count(); i > 0; i--) list.push(this.value());
+        return this.#refs[at] = make(list);
+      }
       case Tag.Handle: {
         const index = input.varint();
         if (this.#options.handle === undefined) this.#corrupt("handle");

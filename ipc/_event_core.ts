@@ -1,44 +1,55 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The event as it lives in its owner: a flag, and those who wait for it.
+// The event in shared memory: a flag, and those who wait for it. Nobody waits
+// while it is set. Whoever starts to wait while others are being told waits for
+// the next time.
 
-import { hub } from "./_hub.ts";
+import type { Agent } from "./_agent.ts";
+import { NodeState, ObjectWord } from "./_arena.ts";
 import {
+  Core,
+  type CorePlace,
+  failAll,
+  FailCode,
+  firstOf,
+  listOf,
+} from "./_core.ts";
+import { registerMourner } from "./_recovery.ts";
+import {
+  HandleNumber,
   type Operation,
   type Reply,
-  type SharedObject,
   Status,
   type Withdraw,
 } from "./_shared_object.ts";
-import { WAIT_QUEUE_WORDS, WaitQueue } from "./_wait_queue.ts";
-import { SharedWords, type Words } from "./_words.ts";
 
 /** Operations on an event. */
 export const EventOp = { Set: 1, Clear: 2, Wait: 3, IsSet: 4 } as const;
 
-const FLAG = 0;
-const WAITERS = 1;
-const WORDS = WAITERS + WAIT_QUEUE_WORDS;
+const Word = { Flag: ObjectWord.Own } as const;
 
 /** A flag to wait for. Everybody who waits when it is set is woken. */
-export class EventCore implements SharedObject {
-  readonly #words: Words = new SharedWords(WORDS);
-  readonly #waiters = new WaitQueue(this.#words, WAITERS);
+export class EventCore extends Core {
+  protected override readonly what = "event";
+
+  constructor(place: CorePlace) {
+    super(HandleNumber.Event, place);
+  }
 
   get isSet(): boolean {
-    return this.#words.load(FLAG) === 1;
+    this.checkThere();
+    return this.agent.words.load(this.at + Word.Flag) === 1;
   }
 
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     switch (operation.code) {
       case EventOp.Set:
-        this.#words.store(FLAG, 1);
-        // Whoever starts to wait while these are told waits for the next set.
-        for (let left = this.#waiters.size; left > 0; left--) {
-          this.#waiters.shift();
-        }
+        this.transact(() => {
+          this.agent.set(this.at + Word.Flag, 1);
+          wakeAll(this.agent, this.at);
+        });
         break;
       case EventOp.Clear:
-        this.#words.store(FLAG, 0);
+        this.transact(() => this.agent.set(this.at + Word.Flag, 0));
         break;
       case EventOp.Wait:
         return this.#wait(reply);
@@ -55,21 +66,36 @@ export class EventCore implements SharedObject {
   }
 
   #wait(reply: Reply): Withdraw | undefined {
-    if (this.isSet) {
-      reply(Status.Done, 0);
-      return undefined;
-    }
-    return this.#waiters.push({
-      turn: () => reply(Status.Done, 0),
-      fail: (error) => reply(Status.Failed, 0, hub.pack(error)),
-    });
-  }
-
-  holderGone(_isGone: (path: string) => boolean): void {
-    // Nobody holds an event; the hub withdraws waiters.
-  }
-
-  destroy(error: Error): void {
-    this.#waiters.failAll(error);
+    const done = () => reply(Status.Done, 0);
+    const node = this.isSet
+      ? undefined
+      : this.lineUp(() =>
+        this.agent.int32[this.at + Word.Flag] === 1
+          ? undefined
+          : this.line(0, this.replying(reply, done))
+      );
+    if (node !== undefined) return this.withdrawal(node);
+    done();
+    return undefined;
   }
 }
+
+function wakeAll(agent: Agent, at: number): void {
+  const list = listOf(at, 0);
+  for (let node = firstOf(agent, list); node !== 0;) {
+    agent.serve(node, NodeState.Granted, 0);
+    agent.checkpoint();
+    node = firstOf(agent, list);
+  }
+}
+
+registerMourner(HandleNumber.Event, {
+  freeHeld(agent, at) {
+    // Who set it may have died while it told the others.
+    if (agent.int32[at + Word.Flag] === 1) wakeAll(agent, at);
+  },
+  takeBack() {},
+  end(agent, at) {
+    failAll(agent, listOf(at, 0), FailCode.OwnerGone);
+  },
+});

@@ -86,6 +86,21 @@ export abstract class HandleTable {
     },
   );
 
+  /** An object of ours that nobody was ever given goes with its last handle. */
+  readonly #collected = new FinalizationRegistry<
+    { object: SharedObject; part: number }
+  >(({ object, part }) => {
+    if (this.#entryOf.has(object)) return; // `#dropped` sees to it.
+    const local = this.#localOf.get(object);
+    // It may have been closed, or be made anew.
+    if (local === undefined || local.get(part)?.deref() !== undefined) return;
+    if (!local.delete(part)) return;
+    object.partDropped?.(part);
+    if (local.size === 0) {
+      object.destroy(new ClosedError("The object is gone: nobody held it"));
+    }
+  });
+
   /** The hub that this table is a part of. */
   protected abstract readonly asHub: Hub;
 
@@ -106,6 +121,10 @@ export abstract class HandleTable {
     this.#handleOf.set(object, reference);
     const weak = reference.handle = new WeakRef(object);
     if (reference.object === undefined) return;
+    this.#collected.register(object, {
+      object: reference.object,
+      part: reference.part,
+    });
     const local = this.#localOf.get(reference.object);
     if (local !== undefined) local.set(reference.part, weak);
     else {
@@ -145,7 +164,15 @@ export abstract class HandleTable {
         out.text(lease);
       });
     }
-    return { type, owner: reference.owner, id: reference.id, part, lease };
+    const place = reference.direct?.place;
+    return {
+      type,
+      owner: reference.owner,
+      id: reference.id,
+      part,
+      lease,
+      ...(place === undefined ? {} : { place }),
+    };
   }
 
   #share(reference: Reference): Entry {
@@ -211,9 +238,12 @@ export abstract class HandleTable {
     }
   }
 
-  /** Takes the leases of a packet over without decoding it: to keep it. */
-  adoptPacket(packet: Packet): void {
-    for (const ref of packet.refs) this.#sendAdopt(ref);
+  /**
+   * Takes the leases of a packet over without decoding it, to keep it: for
+   * this process, or for another one.
+   */
+  adoptPacket(packet: Packet, holder: string = this.path): void {
+    for (const ref of packet.refs) this.#sendAdopt(ref, holder);
   }
 
   /** The same, of a packet that was sent to a process which has ended. */
@@ -292,7 +322,13 @@ export abstract class HandleTable {
         return known;
       }
     }
-    const reference = new Reference(this.asHub, ref.type, ref.part, ref);
+    const reference = new Reference(
+      this.asHub,
+      ref.type,
+      ref.part,
+      ref,
+      ref.place && type.attach(ref.place, ref.owner),
+    );
     const object = type.revive(reference);
     const held = {
       key,
@@ -305,6 +341,31 @@ export abstract class HandleTable {
     this.#released.register(object, held, reference);
     this.#sendAdopt(ref);
     return object;
+  }
+
+  /** Makes an object of ours known to others; gives its number. */
+  share(reference: Reference): number {
+    return this.#share(reference).id;
+  }
+
+  /** The handle of an object that is known otherwise, under a lease of its own. */
+  adoptKnown(known: Omit<Ref, "lease">): Handle {
+    const lease = `${this.path}:${this.#nextLease++}`;
+    if (known.owner !== this.path) {
+      this.route(known.owner, Frame.Lease, (out) => {
+        out.text(this.path);
+        out.varint(known.id);
+        out.u8(known.part);
+        out.text(lease);
+      });
+    } else {
+      this.#entries.get(known.id)?.leases.set(lease, {
+        holder: this.path,
+        part: known.part,
+        adopted: false,
+      });
+    }
+    return this.#adopt({ ...known, lease });
   }
 
   /** Lets go of an object: its leases here, or the whole entry at home. */
@@ -367,18 +428,18 @@ export abstract class HandleTable {
     }
   }
 
-  #sendAdopt(ref: Ref): void {
+  #sendAdopt(ref: Ref, holder = this.path): void {
     if (ref.owner === this.path) {
       const lease = this.#entries.get(ref.id)?.leases.get(ref.lease);
       if (lease !== undefined) {
-        lease.holder = this.path;
+        lease.holder = holder;
         lease.adopted = true;
         this.#moved(ref.id, ref.part);
       }
       return;
     }
     this.route(ref.owner, Frame.Adopt, (out) => {
-      out.text(this.path);
+      out.text(holder);
       out.varint(ref.id);
       out.u8(ref.part);
       out.text(ref.lease);

@@ -22,6 +22,7 @@ import { ByteReader, ByteWriter } from "./_bytes.ts";
 import type { Unsent } from "./_channel.ts";
 import { HandleTable } from "./_handle_table.ts";
 import { Frame, type Link } from "./_link.ts";
+import type { Invitation } from "./_homes.ts";
 import {
   keepPacket,
   NO_PACKET,
@@ -62,6 +63,18 @@ export interface SyncPort {
   exchange(request: Uint8Array, patience?: number): Uint8Array;
 }
 
+/** What the tree of processes has to do with the homes of shared objects. */
+export interface HomesOfProcess {
+  /** Processes have come or gone. */
+  neighboursChanged(): void;
+  /** Somebody says that there is something in the mailbox. */
+  rung(): void;
+  /** What a child gets that has --allow-ffi. */
+  invite(): Invitation | undefined;
+  /** A child has ended; resolves when what it held is free. */
+  processEnded(ended: Ended): Promise<void>;
+}
+
 /** How a process ended, for error messages. */
 export interface Ended {
   readonly name: string;
@@ -87,7 +100,11 @@ export class Hub extends HandleTable {
   /** Where the calling thread may block for the parent; set in children. */
   syncPort: SyncPort | undefined;
   /** Objects with an error that nobody has been told yet. */
-  readonly faults = new Set<Reference>();
+  readonly faults: Set<Reference> = new Set();
+  /** The homes of shared objects, once a module that needs them is loaded. */
+  homes: HomesOfProcess | undefined;
+  /** What lets this process join the arena of the tree; set in children. */
+  invitation: Invitation | undefined;
   /** Called when something starts to wait here, and when nothing does. */
   onWaiting: ((waiting: boolean) => void) | undefined;
 
@@ -141,7 +158,7 @@ export class Hub extends HandleTable {
       };
       const withdraw = this.#start(reference, code, options, settle, undo);
       if (withdraw === undefined) return;
-      if (timeout === 0 && reference.object !== undefined) {
+      if (timeout === 0 && reference.direct !== undefined) {
         withdraw();
         return resolve(undefined);
       }
@@ -190,8 +207,8 @@ export class Hub extends HandleTable {
     undo: ((outcome: Outcome) => void) | undefined,
   ): (() => void) | undefined {
     const call = this.#nextCall++;
-    const { object } = reference;
-    if (object !== undefined) {
+    const direct = options.atOwner ? reference.object : reference.direct;
+    if (direct !== undefined) {
       this.use(reference);
       let settled = false;
       // The pending entry keeps the public object alive while it waits.
@@ -200,7 +217,7 @@ export class Hub extends HandleTable {
         this.#waitOver(call);
         settle(status, outcome);
       };
-      const withdraw = this.#perform(object, {
+      const withdraw = this.#perform(direct, {
         code,
         caller: this.path,
         part: reference.part,
@@ -277,7 +294,8 @@ export class Hub extends HandleTable {
       if (options.packet) this.dropPacket(options.packet);
       throw fault;
     }
-    if (reference.object === undefined) {
+    const direct = options.atOwner ? reference.object : reference.direct;
+    if (direct === undefined) {
       return this.#callSyncElsewhere(reference, code, options);
     }
     let answer: { status: number; outcome: Outcome } | undefined;
@@ -288,17 +306,18 @@ export class Hub extends HandleTable {
       (status, outcome) => answer = { status, outcome },
       undefined,
     );
+    options.started?.();
     if (withdraw !== undefined && answer === undefined) {
-      withdraw();
-      if (options.timeout === undefined) {
+      const ended = options.timeout === 0
+        ? "late"
+        : direct.agent!.block(() => answer !== undefined, options.timeout);
+      if (ended !== "over") {
+        withdraw();
+        if (ended === "late") return undefined;
         throw new InvalidStateError(
-          "Cannot block: this thread serves the object to all others, so that nothing could end the wait; await the asynchronous form, or block in a child",
+          "Cannot block: no other thread or process reaches the memory of the object, so that nothing could end the wait; await the asynchronous form, or block in a child",
         );
       }
-      // Nobody can change the object while its own thread sits here.
-      const pause = new Int32Array(new SharedArrayBuffer(4));
-      Atomics.wait(pause, 0, 0, options.timeout);
-      return undefined;
     }
     return this.#outcome(answer!.status, answer!.outcome);
   }
@@ -325,6 +344,7 @@ export class Hub extends HandleTable {
     }
     const call = this.#nextCall++;
     this.#sendCall(reference, code, call, { ...options, sync: true });
+    options.started?.();
     const answer = this.syncPort.exchange(
       this.syncRequest(call),
       code === FENCE ? options.timeout : undefined,
@@ -360,10 +380,10 @@ export class Hub extends HandleTable {
     number: number,
     packet: Packet | undefined,
   ): void {
-    if (reference.object !== undefined) {
+    if (reference.direct !== undefined) {
       this.use(reference);
       let failure: Packet | undefined;
-      this.#perform(reference.object, {
+      this.#perform(reference.direct, {
         code,
         caller: this.path,
         part: reference.part,
@@ -433,15 +453,18 @@ export class Hub extends HandleTable {
     operation: Operation,
     reply: Reply,
   ): Withdraw | undefined {
+    const { agent } = object;
+    if (agent !== undefined) agent.serving = operation.caller !== this.path;
     try {
       return object.perform(operation, reply);
     } catch (error) {
-      reply(Status.Failed, 0, this.#packError(error));
+      reply(Status.Failed, 0, this.packError(error));
       return undefined;
     }
   }
 
-  #packError(error: unknown): Packet {
+  /** Encodes an error; one that cannot be sent as its message. */
+  packError(error: unknown): Packet {
     try {
       return this.pack(error);
     } catch {
@@ -449,6 +472,11 @@ export class Hub extends HandleTable {
         new Error(error instanceof Error ? error.message : String(error)),
       );
     }
+  }
+
+  /** Has a process look at its mailbox. */
+  ring(path: string): void {
+    this.route(path, Frame.Bell, () => {});
   }
 
   #closedError(id: number): ClosedError {
@@ -477,7 +505,7 @@ export class Hub extends HandleTable {
     const object = this.objectOf(id);
     if (object === undefined) {
       if (operation.packet) this.dropPacket(operation.packet);
-      return reply(Status.Failed, 0, this.#packError(this.#closedError(id)));
+      return reply(Status.Failed, 0, this.packError(this.#closedError(id)));
     }
     const withdraw = this.#perform(object, operation, reply);
     if (answered || withdraw === undefined) return;
@@ -633,7 +661,7 @@ export class Hub extends HandleTable {
           return reply(
             Status.Failed,
             0,
-            this.#packError(this.#closedError(id)),
+            this.packError(this.#closedError(id)),
           );
         }
         this.#perform(
@@ -671,6 +699,8 @@ export class Hub extends HandleTable {
         reference.fail(failure);
         return;
       }
+      case Frame.Bell:
+        return this.homes?.rung();
       case Frame.Lease:
       case Frame.Adopt:
       case Frame.Drop:
@@ -735,7 +765,7 @@ export class Hub extends HandleTable {
       input.varint();
       input.raw(2 + 8 + 8); // Part and code, time and number.
       this.dropPacket(readPacket(input));
-      const error = this.#packError(this.ownerEnded(to));
+      const error = this.packError(this.ownerEnded(to));
       this.#sendReply(src, call, Status.Failed, 0, error);
     } else if (kind === Frame.Cast) {
       const src = input.text();
@@ -747,7 +777,7 @@ export class Hub extends HandleTable {
         src,
         id,
         part,
-        this.#packError(this.ownerEnded(to)),
+        this.packError(this.ownerEnded(to)),
         to,
       );
     }
@@ -767,9 +797,11 @@ export class Hub extends HandleTable {
   }
 
   /** The error for whoever depends on the process at `path`, which has ended. */
-  ownerEnded(path: string): ProcessExitError {
-    for (const [ended, { name, pid, exitCode, signal }] of this.#ended) {
-      if (!isWithin(path, ended)) continue;
+  ownerEnded(path: string, known?: Ended): ProcessExitError {
+    const ended = known ??
+      this.#ended.entries().find(([ended]) => isWithin(path, ended))?.[1];
+    if (ended !== undefined) {
+      const { name, pid, exitCode, signal } = ended;
       const how = signal !== null
         ? `was ended by ${signal}`
         : `ended with exit code ${exitCode}`;
@@ -788,6 +820,7 @@ export class Hub extends HandleTable {
   /** The channel to the parent is up. */
   setParent(link: Link): void {
     this.#parent = link;
+    this.homes?.neighboursChanged();
   }
 
   get parent(): Link | undefined {
@@ -796,6 +829,12 @@ export class Hub extends HandleTable {
 
   addChild(link: Link): void {
     this.#children.set(link.path, link);
+    this.homes?.neighboursChanged();
+  }
+
+  /** Whether there is a process above or below this one. */
+  get hasNeighbours(): boolean {
+    return this.#parent !== undefined || this.#children.size > 0;
   }
 
   /** A child has ended, and all it sent has been read. */
@@ -807,6 +846,7 @@ export class Hub extends HandleTable {
     const link = this.#children.get(path);
     this.#children.delete(path);
     link?.channel.close();
+    this.homes?.neighboursChanged();
     const error = this.ownerEnded(path);
     for (const [call, pending] of this.#pending) {
       if (!isWithin(pending.owner, path)) continue;
@@ -815,12 +855,12 @@ export class Hub extends HandleTable {
       if (!pending.abandoned) {
         pending.settle(Status.Failed, {
           number: 0,
-          packet: this.#packError(error),
+          packet: this.packError(error),
         });
       }
     }
     for (const { src, call } of link?.underWay.values() ?? []) {
-      this.#sendReply(src, call, Status.Failed, 0, this.#packError(error));
+      this.#sendReply(src, call, Status.Failed, 0, this.packError(error));
     }
     for (const owner of link?.touched ?? []) {
       if (isWithin(owner, path)) continue;

@@ -18,6 +18,8 @@ export const Frame = {
   Drop: 9,
   Sync: 10,
   SyncDone: 11,
+  /** Look at the mailbox: see _agent.ts. */
+  Bell: 12,
   Control: 32,
 } as const;
 
@@ -30,8 +32,8 @@ export class Link {
   readonly channel: Channel;
   readonly isParent: boolean;
   /** Calls on their way into this link, to the process that waits for each. */
-  readonly underWay = new Map<string, { src: string; call: number }>();
-  readonly touched = new Set<string>();
+  readonly underWay: Map<string, { src: string; call: number }> = new Map();
+  readonly touched: Set<string> = new Set();
   /** Faults for a neighbour that is blocked: they go with its answer. */
   readonly heldFaults: Uint8Array[] = [];
   readonly control: (packet: Packet) => void;

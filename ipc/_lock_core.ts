@@ -1,25 +1,43 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The lock as it lives in its owner.
+// The lock in shared memory.
 //
-// The HOLDER word says which acquisition holds the lock (0: free); who made it
-// is kept beside it, so that the death of a process frees what it held and the
-// next holder learns of it. A release hands over to the first waiter directly:
-// nobody can barge in between.
+// The State word says who holds it: 0 nobody, else the name of an agent, and
+// the Waiters bit when somebody may be in line.
 //
-//   free --acquire--> held --release--> free, or held by the first waiter
-//                     held --holder dies--> the same, and marked abandoned
+//   free --compare-exchange--> held --compare-exchange--> free
+//              (somebody comes) held+Waiters --release, under the guard-->
+//                                      held by the first in line, or free
+//
+// Without the Waiters bit two compare-exchanges do it all. With it, both fail
+// for everybody, so that the word is only changed under the guard: there the
+// lock is handed to the first in line, and nobody can barge in between. The bit
+// is set under the guard. It may stay when nobody is in line any more; that
+// costs the next release a look.
+//
+// Which hold of this thread is meant is known to this thread: holds are
+// numbered, and a guard that outlived its hold frees nobody else's.
 
-import { hub } from "./_hub.ts";
+import type { Agent } from "./_agent.ts";
+import { AGENT_MASK, NodeState, NodeWord, ObjectWord } from "./_arena.ts";
 import {
+  Core,
+  type CorePlace,
+  failAll,
+  FailCode,
+  firstOf,
+  listOf,
+} from "./_core.ts";
+import { faultPoint } from "./_fault_point.ts";
+import { registerMourner } from "./_recovery.ts";
+import {
+  HandleNumber,
   type Operation,
   type Reply,
-  type SharedObject,
   Status,
   type Withdraw,
 } from "./_shared_object.ts";
+import { hub } from "./_hub.ts";
 import { InvalidStateError } from "./errors.ts";
-import { WAIT_QUEUE_WORDS, WaitQueue } from "./_wait_queue.ts";
-import { SharedWords, type Words } from "./_words.ts";
 
 /** Operations on a lock. */
 export const LockOp = {
@@ -30,22 +48,39 @@ export const LockOp = {
   IsLocked: 3,
 } as const;
 
-const HOLDER = 0;
-const LAST = 1;
-const ABANDONED = 2;
-const WAITERS = 3;
-const WORDS = WAITERS + WAIT_QUEUE_WORDS;
+const Word = {
+  State: ObjectWord.LockState,
+  Abandoned: ObjectWord.Own,
+} as const;
 
+/** In the State word: somebody may be in line. */
+const WAITERS = AGENT_MASK + 1;
 const FREE = 0;
 
 /** A mutual exclusion lock with a known holder. See the file comment. */
-export class LockCore implements SharedObject {
-  readonly #words: Words = new SharedWords(WORDS);
-  readonly #waiters = new WaitQueue(this.#words, WAITERS);
-  #holderPath = "";
+export class LockCore extends Core {
+  protected override readonly what = "lock";
+  #acquisitions = 0;
+  /** The acquisition through this thread that holds, and for whom. */
+  #held = 0;
+  #holder = "";
+
+  constructor(place: CorePlace) {
+    super(HandleNumber.Lock, place, (at) => {
+      place.agent.int32[at + Word.State] = FREE;
+    });
+  }
 
   get locked(): boolean {
-    return this.#words.load(HOLDER) !== FREE;
+    this.checkThere();
+    return this.agent.words.load(this.at + Word.State) !== FREE;
+  }
+
+  /** The acquisition by which this thread holds the lock, or 0. */
+  get heldHere(): number {
+    if (this.#held === 0 || this.#holder !== hub.path) return 0;
+    const state = this.agent.words.load(this.at + Word.State);
+    return (state & AGENT_MASK) === this.agent.name ? this.#held : 0;
   }
 
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
@@ -53,7 +88,7 @@ export class LockCore implements SharedObject {
       case LockOp.Acquire:
         return this.#acquire(operation.caller, reply);
       case LockOp.Release:
-        this.#release(operation.number);
+        this.release(operation.number);
         reply(Status.Done, 0);
         return undefined;
       case LockOp.IsLocked:
@@ -64,49 +99,147 @@ export class LockCore implements SharedObject {
     }
   }
 
+  /** Takes the lock if it is free; gives the same as an acquire, or 0. */
+  tryAcquire(caller: string): number {
+    const { agent, at } = this;
+    faultPoint?.();
+    if (
+      Atomics.compareExchange(
+        agent.int32,
+        at + Word.State,
+        FREE,
+        agent.name,
+      ) !==
+        FREE
+    ) {
+      this.checkThere();
+      return 0;
+    }
+    faultPoint?.();
+    if (!this.isThere) {
+      // The slot is another lock's by now: that one is given back.
+      this.#free(agent.name);
+      throw this.goneError();
+    }
+    return this.#taken(caller);
+  }
+
+  /** The lock is this thread's. */
+  #taken(caller: string): number {
+    const { int32 } = this.agent;
+    this.#holder = caller;
+    this.#held = ++this.#acquisitions;
+    const abandoned = int32[this.at + Word.Abandoned]!;
+    if (abandoned !== 0) int32[this.at + Word.Abandoned] = 0;
+    return this.#held * 2 + abandoned;
+  }
+
   #acquire(caller: string, reply: Reply): Withdraw | undefined {
-    const grant = () => {
-      // Acquisitions are numbered from 1; 0 means free.
-      let acquisition = (this.#words.add(LAST, 1) + 1) >>> 0;
-      if (acquisition === FREE) acquisition = this.#words.add(LAST, 1) + 1;
-      this.#words.store(HOLDER, acquisition);
-      this.#holderPath = caller;
-      const abandoned = this.#words.load(ABANDONED);
-      this.#words.store(ABANDONED, 0);
-      reply(Status.Done, acquisition * 2 + abandoned);
-    };
-    if (!this.locked) {
-      grant();
+    const taken = () => reply(Status.Done, this.#taken(caller));
+    const { agent, at } = this;
+    const state = at + Word.State;
+    const acquired = this.tryAcquire(caller);
+    if (acquired !== 0) {
+      reply(Status.Done, acquired);
       return undefined;
     }
-    return this.#waiters.push({
-      turn: grant,
-      fail: (error) => reply(Status.Failed, 0, hub.pack(error)),
+    const node = this.lineUp(() => {
+      while (true) {
+        const now = agent.words.load(state);
+        if (now === FREE) {
+          if (agent.words.compareExchange(state, FREE, agent.name) === FREE) {
+            return undefined;
+          }
+        } else if (
+          (now & WAITERS) !== 0 ||
+          agent.words.compareExchange(state, now, now | WAITERS) === now
+        ) return this.line(0, this.replying(reply, taken));
+      }
+    });
+    if (node === undefined) {
+      taken();
+      return undefined;
+    }
+    // It had become ours in the meantime: the next one gets it.
+    return this.withdrawal(node, () => handOver(agent, at));
+  }
+
+  /** Frees the hold of an acquisition of this thread; 0 is any hold. */
+  release(acquisition: number): void {
+    const { agent, at } = this;
+    if (acquisition === 0) {
+      const state = agent.words.load(at + Word.State);
+      this.checkThere();
+      if (state === FREE) {
+        throw new InvalidStateError("Cannot release a lock that is not held");
+      }
+      if ((state & AGENT_MASK) === agent.name) this.#held = 0;
+      return this.#free(state & AGENT_MASK);
+    }
+    // A guard that outlived its hold frees nobody else's.
+    if (acquisition !== this.#held) return;
+    this.#held = 0;
+    if (this.isThere) this.#free(agent.name);
+  }
+
+  /** Frees the lock if this agent holds it. */
+  #free(holder: number): void {
+    const { agent, at } = this;
+    const { int32 } = agent;
+    const state = at + Word.State;
+    faultPoint?.();
+    if (Atomics.compareExchange(int32, state, holder, FREE) === holder) return;
+    agent.transact(at + ObjectWord.Guard, () => {
+      if (agent.words.load(state) === (holder | WAITERS)) handOver(agent, at);
     });
   }
 
-  #release(acquisition: number): void {
-    const holder = this.#words.load(HOLDER) >>> 0;
-    if (acquisition === FREE && holder === FREE) {
-      throw new InvalidStateError("Cannot release a lock that is not held");
-    }
-    // A guard that outlived its hold frees nobody else's.
-    if (acquisition !== FREE && acquisition !== holder) return;
-    this.#free();
-  }
-
-  #free(): void {
-    this.#words.store(HOLDER, FREE);
-    this.#waiters.shift();
-  }
-
-  holderGone(isGone: (path: string) => boolean): void {
-    if (!this.locked || !isGone(this.#holderPath)) return;
-    this.#words.store(ABANDONED, 1);
-    this.#free();
-  }
-
-  destroy(error: Error): void {
-    this.#waiters.failAll(error);
+  override holderGone(isGone: (path: string) => boolean): void {
+    if (this.#held === 0 || !isGone(this.#holder)) return;
+    this.#held = 0;
+    const { agent, at } = this;
+    agent.transact(
+      at + ObjectWord.Guard,
+      () => abandon(agent, at, agent.name),
+    );
   }
 }
+
+/** Gives a held lock, whose bit is set, to the next in line, or to nobody. */
+function handOver(agent: Agent, at: number): void {
+  const next = firstOf(agent, listOf(at, 0));
+  if (next === 0) {
+    // From here on everybody can take it: nothing of it may be undone.
+    agent.checkpoint();
+    agent.words.store(at + Word.State, FREE);
+    return;
+  }
+  // With the bit, so that nobody changes it before the commit.
+  agent.set(at + Word.State, agent.int32[next + NodeWord.Agent]! | WAITERS);
+  agent.serve(next, NodeState.Granted, 0);
+}
+
+/** The holder is dead: whoever is next learns of it. */
+function abandon(agent: Agent, at: number, dead: number): void {
+  const state = at + Word.State;
+  while (true) {
+    const now = agent.words.load(state);
+    if ((now & AGENT_MASK) !== dead) return;
+    // With the bit nobody changes it but who has the guard.
+    if (
+      (now & WAITERS) !== 0 ||
+      agent.words.compareExchange(state, now, now | WAITERS) === now
+    ) break;
+  }
+  agent.set(at + Word.Abandoned, 1);
+  handOver(agent, at);
+}
+
+registerMourner(HandleNumber.Lock, {
+  freeHeld: abandon,
+  // A lock that was granted is held: see above.
+  takeBack() {},
+  end(agent, at) {
+    failAll(agent, listOf(at, 0), FailCode.OwnerGone);
+  },
+});

@@ -1,24 +1,35 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The pipe as it lives in its owner: a stream of messages each way, which ends
-// when nobody holds the other end any more.
+// The pipe in shared memory: a stream of messages each way, which ends when
+// nobody holds the other end any more.
 
-import type { Packet } from "./_packet.ts";
-import type {
-  Operation,
-  Reply,
-  SharedObject,
-  Withdraw,
+import { ObjectWord } from "./_arena.ts";
+import { Core, type CorePlace } from "./_core.ts";
+import { QueueCore, QueueKind, queueMourner, QueueOp } from "./_queue_core.ts";
+import { registerMourner } from "./_recovery.ts";
+import {
+  HandleNumber,
+  type Operation,
+  type Reply,
+  type Withdraw,
 } from "./_shared_object.ts";
-import { QueueCore, QueueOp } from "./_queue_core.ts";
 import { ConnectionClosedError } from "./errors.ts";
 
 /** A sender waits while this many bytes are unread. */
 const UNREAD_LIMIT = 1 << 20;
 
-function stream(): QueueCore {
-  return new QueueCore({
+/** Words of a pipe: its two streams, by the end that reads from them. */
+const Word = {
+  Duplex: ObjectWord.Own,
+  /** Position and generation of each. */
+  Streams: ObjectWord.Own + 1,
+} as const;
+
+function stream(place: CorePlace): QueueCore {
+  return new QueueCore(place, {
+    what: "pipe",
+    type: HandleNumber.Stream,
+    kind: QueueKind.Stream,
     limit: UNREAD_LIMIT,
-    costOf: (packet: Packet) => packet.bytes.length + 1,
     ended: (action) =>
       new ConnectionClosedError(
         action === "put"
@@ -29,40 +40,73 @@ function stream(): QueueCore {
 }
 
 /** Both directions of a pipe; part 0 and part 1 are its ends. */
-export class PipeCore implements SharedObject {
+export class PipeCore extends Core {
+  protected override readonly what = "pipe";
   readonly partsMove = true;
-  readonly #duplex: boolean;
   /** Index: the end that reads from it. */
-  readonly #streams = [stream(), stream()] as const;
+  readonly #streams: readonly [QueueCore, QueueCore];
   readonly #open = [true, true];
 
-  constructor(duplex: boolean) {
-    this.#duplex = duplex;
+  constructor(place: CorePlace, duplex = true) {
+    const made = place.place === undefined
+      ? [stream(place), stream(place)] as const
+      : undefined;
+    super(HandleNumber.Connection, place, (at) => {
+      const { int32 } = place.agent;
+      int32[at + Word.Duplex] = duplex ? 1 : 0;
+      made!.forEach((stream, end) => {
+        int32[at + Word.Streams + 2 * end] = stream.at;
+        int32[at + Word.Streams + 2 * end + 1] = stream.generation;
+      });
+    });
+    const { int32 } = this.agent;
+    const attached = (end: number) =>
+      stream({
+        ...place,
+        place: {
+          ...this.place,
+          at: int32[this.at + Word.Streams + 2 * end]!,
+          generation: int32[this.at + Word.Streams + 2 * end + 1]!,
+        },
+      });
+    this.#streams = made ?? [attached(0), attached(1)];
+  }
+
+  get #duplex(): boolean {
+    return this.agent.int32[this.at + Word.Duplex] === 1;
+  }
+
+  /** The stream that an end writes to. */
+  outgoing(end: number): QueueCore {
+    // One way: the first end receives, the second sends.
+    if (end === 0 && !this.#duplex) {
+      throw new ConnectionClosedError(
+        "Cannot send: this is the receiving end of a one-way pipe",
+      );
+    }
+    return this.#streams[end === 0 ? 1 : 0];
+  }
+
+  /** The stream that an end reads from. */
+  incoming(end: number): QueueCore {
+    if (end !== 0 && !this.#duplex) {
+      throw new ConnectionClosedError(
+        "Cannot receive: this is the sending end of a one-way pipe",
+      );
+    }
+    return this.#streams[end === 0 ? 0 : 1];
   }
 
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
-    const end = operation.part === 0 ? 0 : 1;
+    const { part } = operation;
     switch (operation.code) {
       case QueueOp.Put:
-        // One way: the first end receives, the second sends.
-        if (!this.#duplex && end === 0) {
-          throw new ConnectionClosedError(
-            "Cannot send: this is the receiving end of a one-way pipe",
-          );
-        }
-        return this.#streams[end === 0 ? 1 : 0].perform(operation, reply);
       case QueueOp.Withdraw:
-        return this.#streams[end === 0 ? 1 : 0].perform(operation, reply);
+        return this.outgoing(part).perform(operation, reply);
       case QueueOp.Get:
       case QueueOp.Ready:
-        if (!this.#duplex && end === 1) {
-          throw new ConnectionClosedError(
-            "Cannot receive: this is the sending end of a one-way pipe",
-          );
-        }
-        return this.#streams[end].perform(operation, reply);
       case QueueOp.Unget:
-        return this.#streams[end].perform(operation, reply);
+        return this.incoming(part).perform(operation, reply);
       default:
         throw new RangeError(`Cannot do operation ${operation.code} on a pipe`);
     }
@@ -79,11 +123,16 @@ export class PipeCore implements SharedObject {
     this.#streams[end].shutDown(true);
   }
 
-  holderGone(_isGone: (path: string) => boolean): void {
-    // Leases tell which end is held by whom.
-  }
-
-  destroy(error: Error): void {
+  override destroy(error: Error): void {
     for (const stream of this.#streams) stream.destroy(error);
+    super.destroy(error);
   }
 }
+
+registerMourner(HandleNumber.Stream, queueMourner);
+registerMourner(HandleNumber.Connection, {
+  // Leases tell which end is held by whom.
+  freeHeld() {},
+  takeBack() {},
+  end() {},
+});

@@ -1,33 +1,68 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The queue as it lives in its owner: under Queue, and twice under Pipe.
+// The queue in shared memory: under all queues, and twice under Pipe.
 //
-// Invariants, at the end of every operation:
+// Invariants, at the end of every transaction:
 //   - nobody waits to get while an item is there;
 //   - nobody waits to put while there is room;
-//   - items leave in the order in which they came, a putter that waits comes
-//     after all items, and waiters are served first in, first out;
-//   - `count` is the number of items.
-// An item belongs to the queue from the answer to `put` to the answer to `get`:
-// its leases are the owner's for that time, whatever happens to its sender.
+//   - items leave in the order of the kind; a putter that waits comes after all
+//     items, and waiters are served first in, first out;
+//   - `Count` is the number of items, `Used` what they take of the limit.
+//
+// An item is a record (_records.ts). Where it is, and whose:
+//
+//   put --> in the queue --get--> in a getter's hands --> gone
+//    \--no room--> with a putter that waits --room--> in the queue
+//
+// A getter that waits is granted a record, which has then left the queue; it is
+// in the getter's hands until that has read it. If the getter gives up, or dies
+// before it has read it, the record goes back to its place by its number. So no
+// item is lost or doubled, but the one that a process had got when it died.
+// Large items are copied outside of the guard, in the hands of who does it.
 
-import { Deque } from "./_deque.ts";
-import { hub } from "./_hub.ts";
-import type { Packet } from "./_packet.ts";
+import type { Agent } from "./_agent.ts";
+import { NodeState, NodeWord, ObjectWord } from "./_arena.ts";
+import { ByteReader, ByteWriter } from "./_bytes.ts";
 import {
+  Core,
+  type CorePlace,
+  failAll,
+  FailCode,
+  firstOf,
+  listOf,
+} from "./_core.ts";
+import { hub } from "./_hub.ts";
+import { NO_REFS, type Packet, readRefs, writeRefs } from "./_packet.ts";
+import {
+  freeHeap,
+  heapRecords,
+  popHeap,
+  pushHeap,
+  removeAt,
+} from "./_priority_heap.ts";
+import {
+  allocateRecord,
+  bytesAt,
+  freeRecord,
+  freeSegment,
+  isLarge,
+  RecordsWord,
+  RecordWord,
+} from "./_records.ts";
+import { registerMourner } from "./_recovery.ts";
+import {
+  HandleNumber,
   type Operation,
   type Reply,
-  type SharedObject,
   Status,
   type Withdraw,
 } from "./_shared_object.ts";
-import { WAIT_QUEUE_WORDS, type Waiter, WaitQueue } from "./_wait_queue.ts";
-import { SharedWords, type Words } from "./_words.ts";
+import { InvalidStateError } from "./errors.ts";
 
 /** Operations on a queue. */
 export const QueueOp = {
   Put: 1,
   Get: 2,
-  /** Gives an item back that came too late: to the front. */
+  /** Gives an item back that came too late: to its place. */
   Unget: 3,
   /** Takes an item back by its number, if it is still there. */
   Withdraw: 4,
@@ -38,67 +73,105 @@ export const QueueOp = {
   Ready: 7,
   MaxSize: 8,
   IsShutDown: 9,
+  TaskDone: 10,
+  /** Waits until all items have been done. */
+  Join: 11,
 } as const;
 
-const COUNT = 0;
-const FLAGS = 1;
-const GETTERS = 2;
-const PUTTERS = GETTERS + WAIT_QUEUE_WORDS;
-const WATCHERS = PUTTERS + WAIT_QUEUE_WORDS;
-const WORDS = WATCHERS + WAIT_QUEUE_WORDS;
+/** In which order items leave, and what the limit counts. */
+export const QueueKind = {
+  /** First in, first out; the limit counts items. */
+  Fifo: 0,
+  /** Last in, first out. */
+  Lifo: 1,
+  /** The lowest key first; the key goes before the value in the packet. */
+  Priority: 2,
+  /** First in, first out; the limit counts bytes. */
+  Stream: 3,
+} as const;
 
-const SHUT_DOWN = 1;
+/** Words of a queue beside those of every object. */
+const Word = {
+  Kind: ObjectWord.Own,
+  Limit: ObjectWord.Own + 1,
+  Flags: ObjectWord.Own + 2,
+  Count: ObjectWord.Own + 3,
+  Used: ObjectWord.Own + 4,
+  /** The record that leaves next, and the one that came last. */
+  Head: ObjectWord.Own + 5,
+  Tail: ObjectWord.Own + 6,
+  NextNumber: ObjectWord.Own + 7,
+  /** Items that were put and not yet done. */
+  Unfinished: ObjectWord.Own + 8,
+  Records: ObjectWord.Own + 9,
+  Heap: ObjectWord.Own + 9 + RecordsWord.Words,
+} as const;
 
-/** What tells one kind of queue from another. */
-export interface QueueKind {
-  /** How much fits; 0 is without a limit. */
-  readonly limit: number;
-  /** What an item takes of it. */
-  readonly costOf: (packet: Packet) => number;
-  /** What whoever puts, or gets from the empty queue, is told after the end. */
-  readonly ended: (action: "put" | "get") => Error;
-}
+const Flag = { ShutDown: 1, Dropped: 2 } as const;
 
-interface Putter extends Waiter {
-  readonly cost: number;
-}
+/** The lists of waiters. */
+const Line = { Getters: 0, Putters: 1, Watchers: 2, Joiners: 3 } as const;
 
-interface Item {
-  readonly number: number;
-  readonly packet: Packet;
-  readonly cost: number;
-}
+/** Why a wait was in vain. */
+const ShutDownCode = 16;
 
-/** A first-in first-out queue of packets. See the file comment. */
-export class QueueCore implements SharedObject {
-  readonly #kind: QueueKind;
-  readonly #words: Words = new SharedWords(WORDS);
-  readonly #getters = new WaitQueue(this.#words, GETTERS);
-  readonly #putters = new WaitQueue<Putter>(this.#words, PUTTERS);
-  readonly #items = new Deque<Item>();
-  /** Those who only want to know that there is something to get. */
-  readonly #watchers = new WaitQueue(this.#words, WATCHERS);
-  #used = 0;
-  /** Whether the items were dropped, and with them what comes back late. */
-  #dropped = false;
-  #nextNumber = 1;
+/** What is in an agent's hands. */
+const Hand = { Put: 1, Get: 2 } as const;
 
-  constructor(kind: QueueKind) {
-    this.#kind = kind;
+const MAX_LIMIT = 0x7fffffff;
+
+/** What a queue tells those who come after its end. */
+export type EndedError = (action: "put" | "get") => Error;
+
+/** A queue. See the file comment. */
+export class QueueCore extends Core {
+  protected override readonly what: string;
+  readonly #ended: EndedError;
+
+  constructor(
+    place: CorePlace,
+    { what = "queue", ended, kind = QueueKind.Fifo, limit = 0, type }: {
+      what?: string;
+      ended: EndedError;
+      kind?: number;
+      limit?: number;
+      type?: number;
+    },
+  ) {
+    super(type ?? HandleNumber.Queue, place, (at) => {
+      const { int32 } = place.agent;
+      int32[at + Word.Kind] = kind;
+      int32[at + Word.Limit] = Math.min(limit, MAX_LIMIT);
+    });
+    this.what = what;
+    this.#ended = ended;
   }
 
+  /** How many items are there. */
   get size(): number {
-    return this.#words.load(COUNT);
+    this.checkThere();
+    return this.agent.words.load(this.at + Word.Count);
+  }
+
+  /** How much fits; 0 is without a limit. */
+  get limit(): number {
+    this.checkThere();
+    return this.agent.int32[this.at + Word.Limit]!;
   }
 
   get isShutDown(): boolean {
-    return (this.#words.load(FLAGS) & SHUT_DOWN) !== 0;
+    this.checkThere();
+    return (this.agent.words.load(this.at + Word.Flags) & Flag.ShutDown) !== 0;
+  }
+
+  protected override errorOf(code: number): Error {
+    return code === ShutDownCode ? this.#ended("get") : super.errorOf(code);
   }
 
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     switch (operation.code) {
       case QueueOp.Put:
-        return this.#put(operation, reply);
+        return this.#put(operation.packet!, reply);
       case QueueOp.Get:
         return this.#get(operation.caller, reply);
       case QueueOp.Unget:
@@ -110,13 +183,18 @@ export class QueueCore implements SharedObject {
       case QueueOp.ShutDown:
         this.shutDown(operation.number === 1);
         break;
+      case QueueOp.TaskDone:
+        this.taskDone();
+        break;
       case QueueOp.Ready:
         return this.#ready(reply);
+      case QueueOp.Join:
+        return this.#join(reply);
       case QueueOp.Size:
         reply(Status.Done, this.size);
         return;
       case QueueOp.MaxSize:
-        reply(Status.Done, this.#kind.limit);
+        reply(Status.Done, this.limit);
         return;
       case QueueOp.IsShutDown:
         reply(Status.Done, this.isShutDown ? 1 : 0);
@@ -130,156 +208,653 @@ export class QueueCore implements SharedObject {
     return undefined;
   }
 
-  #hasRoom(cost: number): boolean {
-    const { limit } = this.#kind;
-    // An item larger than the whole limit fits when nothing else is there.
-    return limit === 0 || this.#used + cost <= limit ||
-      this.#items.length === 0;
+  // ---- Putting ----
+
+  /**
+   * Puts a packet if there is room now; gives its number, or `undefined`. The
+   * packet's handles are the queue's then.
+   */
+  tryPut(packet: Packet): number | undefined {
+    const placed = this.#place(packet, undefined);
+    return typeof placed === "number" ? placed : undefined;
   }
 
-  #put(operation: Operation, reply: Reply): Withdraw | undefined {
-    const packet = operation.packet!;
-    if (this.isShutDown) {
-      hub.dropPacket(packet);
-      throw this.#kind.ended("put");
-    }
-    const cost = this.#kind.costOf(packet);
-    const accept = () => {
-      hub.adoptPacket(packet);
-      const number = this.#nextNumber++;
-      this.#add({ number, packet, cost });
-      reply(Status.Done, number);
-    };
-    if (this.#putters.size === 0 && this.#hasRoom(cost)) {
-      accept();
-      this.#serve();
-      return undefined;
-    }
-    const leave = this.#putters.push({
-      cost,
-      turn: accept,
-      fail: (error) => {
+  #put(packet: Packet, reply: Reply): Withdraw | undefined {
+    const placed = this.#place(packet, {
+      granted: (number: number) => {
+        this.#adopt(packet);
+        reply(Status.Done, number);
+      },
+      failed: (code: number) => {
         hub.dropPacket(packet);
+        const error = code === ShutDownCode
+          ? this.#ended("put")
+          : this.errorOf(code);
         reply(Status.Failed, 0, hub.pack(error));
       },
     });
-    return () => {
-      leave();
-      hub.dropPacket(packet);
-      // The one behind may fit where this one did not.
-      this.#serve();
-    };
-  }
-
-  #get(caller: string, reply: Reply): Withdraw | undefined {
-    const deliver = () => {
-      const item = this.#remove();
-      hub.handOver(item.packet, caller);
-      reply(Status.Done, item.number, item.packet);
-    };
-    if (this.#items.length > 0) {
-      deliver();
-      this.#serve();
+    if (typeof placed === "number") {
+      reply(Status.Done, placed);
       return undefined;
     }
-    if (this.isShutDown) throw this.#kind.ended("get");
-    return this.#getters.push({
-      turn: deliver,
-      fail: (error) => reply(Status.Failed, 0, hub.pack(error)),
+    const { node } = placed!;
+    return this.withdrawal(
+      node,
+      // It is in the queue already, and stays there if it was got meanwhile.
+      (number) => {
+        const isStillThere = removeNumber(this.agent, this.at, number) !== 0;
+        return () => {
+          if (isStillThere) hub.dropPacket(packet);
+        };
+      },
+      (record) => {
+        freeRecord(this.agent, this.at + Word.Records, record);
+        // The one behind may fit where this one did not.
+        serve(this.agent, this.at);
+        return () => hub.dropPacket(packet);
+      },
+    );
+  }
+
+  /** Puts at once (a number), or has the waiter wait (its node). */
+  #place(
+    packet: Packet,
+    waiter:
+      | { granted(number: number): void; failed(code: number): void }
+      | undefined,
+  ): number | { node: number } | undefined {
+    const { agent, at } = this;
+    const { int32 } = agent;
+    const refs = packet.refs.length === 0 ? NO_BYTES : refsOf(packet);
+    const bytes = packet.bytes.length + refs.length;
+    // Others own its handles from now on, or it is dropped.
+    let ready = 0;
+    try {
+      if (isLarge(bytes)) ready = this.#prepare(packet, refs);
+      if (waiter !== undefined) agent.reserveNode();
+      this.enter();
+    } catch (error) {
+      this.#discard(ready);
+      hub.dropPacket(packet);
+      throw error;
+    }
+    try {
+      if ((int32[at + Word.Flags]! & Flag.ShutDown) !== 0) {
+        throw this.#ended("put");
+      }
+      const cost = costOf(agent, at, bytes);
+      const fits = firstOf(agent, listOf(at, Line.Putters)) === 0 &&
+        hasRoom(agent, at, cost);
+      if (!fits && waiter === undefined) {
+        agent.commit();
+        this.#discard(ready);
+        return undefined;
+      }
+      const record = ready ||
+        allocateRecord(agent, at + Word.Records, bytes, !fits);
+      if (ready === 0) write(agent, record, packet, refs);
+      else agent.hold(0, 0, 0);
+      if (!fits) {
+        const node = this.line(Line.Putters, waiter!, record, cost);
+        agent.commit();
+        return { node };
+      }
+      const number = accept(agent, at, record);
+      serve(agent, at);
+      agent.commit();
+      this.#adopt(packet);
+      return number;
+    } catch (error) {
+      agent.rollBack();
+      this.#discard(ready);
+      hub.dropPacket(packet);
+      throw error;
+    }
+  }
+
+  /** The handles in an item belong to the queue's owner while it is there. */
+  #adopt(packet: Packet): void {
+    if (packet.refs.length > 0) hub.adoptPacket(packet, this.ownerPath);
+  }
+
+  /** Copies a large item into a record, in this agent's hands. */
+  #prepare(packet: Packet, refs: Uint8Array): number {
+    const { agent, at } = this;
+    const bytes = packet.bytes.length + refs.length;
+    const record = this.transact(() => {
+      const record = allocateRecord(agent, at + Word.Records, bytes);
+      agent.hold(Hand.Put, at, record);
+      return record;
+    });
+    write(agent, record, packet, refs);
+    return record;
+  }
+
+  #discard(record: number): void {
+    if (record === 0) return;
+    const { agent, at } = this;
+    agent.transact(at + ObjectWord.Guard, () => {
+      freeRecord(agent, at + Word.Records, record);
+      agent.hold(0, 0, 0);
     });
   }
 
-  #add(item: Item): void {
-    this.#items.push(item);
-    this.#used += item.cost;
-    this.#words.add(COUNT, 1);
-  }
+  // ---- Getting ----
 
-  #remove(): Item {
-    const item = this.#items.shift()!;
-    this.#used -= item.cost;
-    this.#words.add(COUNT, -1);
-    return item;
-  }
-
-  /** Restores the invariants after a change. */
-  #serve(): void {
-    while (true) {
-      if (this.#items.length > 0 && this.#getters.shift()) continue;
-      const first = this.#putters.peek();
-      if (first === undefined || !this.#hasRoom(first.cost)) break;
-      this.#putters.shift();
+  /**
+   * Takes the first item if there is one now. Small ones are copied to bytes
+   * that the next call overwrites: decode them at once. Large ones are read by
+   * `read` where they lie.
+   */
+  tryGet<T>(read: (packet: Packet) => T): { value: T } | undefined {
+    const { agent, at } = this;
+    const { int32 } = agent;
+    if (
+      Atomics.load(int32, at + Word.Count) === 0 && this.isThere &&
+      (int32[at + Word.Flags]! & Flag.ShutDown) === 0
+    ) return undefined;
+    this.enter();
+    let packet: Packet;
+    let large = 0;
+    try {
+      if (int32[at + Word.Count] === 0) {
+        if ((int32[at + Word.Flags]! & Flag.ShutDown) !== 0) {
+          throw this.#ended("get");
+        }
+        agent.commit();
+        return undefined;
+      }
+      const record = take(agent, at);
+      const bytes = int32[record + RecordWord.Length]! +
+        int32[record + RecordWord.Refs]!;
+      if (isLarge(bytes)) {
+        large = record;
+        agent.hold(Hand.Get, at, record);
+        packet = packetOf(agent, record);
+      } else {
+        packet = packetOf(agent, record, scratch);
+        freeRecord(agent, at + Word.Records, record);
+      }
+      if (firstOf(agent, listOf(at, Line.Putters)) !== 0) serve(agent, at);
+      agent.commit();
+    } catch (error) {
+      agent.rollBack();
+      throw error;
     }
-    if (this.#isReady()) this.#wakeWatchers();
+    if (large === 0) return { value: read(packet) };
+    try {
+      return { value: read(packet) };
+    } finally {
+      this.#discard(large);
+    }
   }
 
-  #wakeWatchers(): void {
-    for (let left = this.#watchers.size; left > 0; left--) {
-      this.#watchers.shift();
+  #get(caller: string, reply: Reply): Withdraw | undefined {
+    const { agent, at } = this;
+    const { int32 } = agent;
+    const deliver = (record: number, node?: number) => {
+      const number = int32[record + RecordWord.Number]!;
+      const packet = kept(packetOf(agent, record));
+      // The object may be gone by now; the record is still ours.
+      agent.transact(at + ObjectWord.Guard, () => {
+        freeRecord(agent, at + Word.Records, record);
+        if (node === undefined) agent.hold(0, 0, 0);
+        else agent.set(node + NodeWord.State, NodeState.Done);
+      });
+      hub.handOver(packet, caller);
+      reply(Status.Done, number, packet);
+    };
+    let record = 0;
+    const node = this.lineUp(() => {
+      if (int32[at + Word.Count]! > 0) {
+        record = take(agent, at);
+        agent.hold(Hand.Get, at, record);
+        serve(agent, at);
+        return undefined;
+      }
+      if ((int32[at + Word.Flags]! & Flag.ShutDown) !== 0) {
+        throw this.#ended("get");
+      }
+      return this.line(Line.Getters, this.replying(reply, deliver));
+    });
+    if (node === undefined) {
+      deliver(record);
+      return undefined;
     }
+    return this.withdrawal(node, (record) => {
+      putBack(agent, at, record);
+      serve(agent, at);
+    });
   }
 
   #unget(operation: Operation): void {
+    const { agent, at } = this;
     const packet = operation.packet!;
-    if (this.#dropped) return hub.dropPacket(packet);
-    hub.adoptPacket(packet);
-    const cost = this.#kind.costOf(packet);
-    this.#items.unshift({ number: operation.number, packet, cost });
-    this.#used += cost;
-    this.#words.add(COUNT, 1);
-    this.#serve();
+    const refs = refsOf(packet);
+    const bytes = packet.bytes.length + refs.length;
+    const isBack = this.transact(() => {
+      if ((agent.int32[at + Word.Flags]! & Flag.Dropped) !== 0) return false;
+      const record = allocateRecord(agent, at + Word.Records, bytes, true);
+      write(agent, record, packet, refs);
+      agent.int32[record + RecordWord.Number] = operation.number;
+      putBack(agent, at, record);
+      serve(agent, at);
+      return true;
+    });
+    if (isBack) this.#adopt(packet);
+    else hub.dropPacket(packet);
   }
 
   #withdraw(number: number): void {
-    const item = this.#items.remove((item) => item.number === number);
-    if (item === undefined) return;
-    this.#used -= item.cost;
-    this.#words.add(COUNT, -1);
-    hub.dropPacket(item.packet);
-    this.#serve();
+    let dropped: Packet | undefined;
+    this.transact(() => {
+      const record = removeNumber(this.agent, this.at, number, false);
+      if (record === 0) return;
+      dropped = kept(packetOf(this.agent, record as number));
+      freeRecord(this.agent, this.at + Word.Records, record as number);
+      serve(this.agent, this.at);
+    });
+    if (dropped !== undefined) hub.dropPacket(dropped);
   }
 
+  // ---- The end, and looking on ----
+
   #isReady(): boolean {
-    return this.#items.length > 0 || this.isShutDown;
+    const { int32 } = this.agent;
+    return int32[this.at + Word.Count]! > 0 ||
+      (int32[this.at + Word.Flags]! & Flag.ShutDown) !== 0;
   }
 
   #ready(reply: Reply): Withdraw | undefined {
-    if (this.#isReady()) {
-      reply(Status.Done, 0);
-      return undefined;
-    }
-    return this.#watchers.push({
-      turn: () => reply(Status.Done, 0),
-      fail: (error) => reply(Status.Failed, 0, hub.pack(error)),
+    const done = () => reply(Status.Done, 0);
+    const node = this.lineUp(() =>
+      this.#isReady()
+        ? undefined
+        : this.line(Line.Watchers, this.replying(reply, done))
+    );
+    if (node !== undefined) return this.withdrawal(node);
+    done();
+    return undefined;
+  }
+
+  #join(reply: Reply): Withdraw | undefined {
+    const done = () => reply(Status.Done, 0);
+    const node = this.lineUp(() =>
+      this.agent.int32[this.at + Word.Unfinished] === 0
+        ? undefined
+        : this.line(Line.Joiners, this.replying(reply, done))
+    );
+    if (node !== undefined) return this.withdrawal(node);
+    done();
+    return undefined;
+  }
+
+  /** One of the items is done. */
+  taskDone(): void {
+    const { agent, at } = this;
+    this.transact(() => {
+      const left = agent.int32[at + Word.Unfinished]!;
+      if (left === 0) {
+        throw new InvalidStateError(
+          "Cannot mark a task as done: taskDone() was called more often than items were put",
+        );
+      }
+      finish(agent, at, 1);
     });
   }
 
   /** Takes no more; gets go on until it is empty. */
   shutDown(immediate: boolean): void {
-    this.#end(this.#kind.ended("put"), this.#kind.ended("get"));
-    if (immediate) this.#dropItems();
-    this.#wakeWatchers();
+    const dropped: Packet[] = [];
+    this.transact(() => {
+      const { agent, at } = this;
+      const { int32 } = agent;
+      agent.set(
+        at + Word.Flags,
+        int32[at + Word.Flags]! | Flag.ShutDown |
+          (immediate ? Flag.Dropped : 0),
+      );
+      endWaits(agent, at);
+      if (immediate) dropItems(agent, at, dropped);
+    });
+    for (const packet of dropped) hub.dropPacket(packet);
   }
 
-  #end(forPutters: Error, forGetters: Error): void {
-    if (!this.isShutDown) this.#words.add(FLAGS, SHUT_DOWN);
-    // Getters that wait do so because the queue is empty.
-    this.#putters.failAll(forPutters);
-    this.#getters.failAll(forGetters);
+  override destroy(error: Error): void {
+    const dropped: Packet[] = [];
+    const { agent, at } = this;
+    agent.transact(at + ObjectWord.Guard, () => {
+      if (!this.isThere) return;
+      failPutters(agent, at, FailCode.Closed);
+      dropItems(agent, at, dropped);
+    });
+    for (const packet of dropped) hub.dropPacket(packet);
+    super.destroy(error);
   }
 
-  #dropItems(): void {
-    this.#dropped = true;
-    while (this.#items.length > 0) hub.dropPacket(this.#remove().packet);
-  }
-
-  holderGone(_isGone: (path: string) => boolean): void {
-    // Items outlive whoever put them; the hub withdraws waiters.
-  }
-
-  destroy(error: Error): void {
-    this.#end(error, error);
-    this.#watchers.failAll(error);
-    this.#dropItems();
+  protected override dispose(): void {
+    freeMemory(this.agent, this.at);
   }
 }
+
+const NO_BYTES = new Uint8Array(0);
+const scratch = new Uint8Array(2048);
+
+function refsOf(packet: Packet): Uint8Array {
+  if (packet.refs.length === 0) return NO_BYTES;
+  const out = new ByteWriter(256);
+  writeRefs(out, packet.refs);
+  return out.take();
+}
+
+function write(
+  agent: Agent,
+  record: number,
+  packet: Packet,
+  refs: Uint8Array,
+): void {
+  const { int32, words: { bytes } } = agent;
+  const length = packet.bytes.length;
+  int32[record + RecordWord.Length] = length;
+  int32[record + RecordWord.Refs] = refs.length;
+  const at = bytesAt(record);
+  if (length < 32) {
+    // A call into the engine costs more than a few bytes.
+    for (let i = 0; i < length; i++) bytes[at + i] = packet.bytes[i]!;
+  } else bytes.set(packet.bytes, at);
+  if (refs.length > 0) bytes.set(refs, at + length);
+}
+
+/** The packet of a record: where it lies, or copied. */
+function packetOf(agent: Agent, record: number, into?: Uint8Array): Packet {
+  const { int32, words: { bytes } } = agent;
+  const at = bytesAt(record);
+  const length = int32[record + RecordWord.Length]!;
+  const refs = int32[record + RecordWord.Refs]!;
+  let value: Uint8Array;
+  if (into === undefined) value = bytes.subarray(at, at + length);
+  else {
+    if (length < 32) {
+      for (let i = 0; i < length; i++) into[i] = bytes[at + i]!;
+    } else into.set(bytes.subarray(at, at + length));
+    value = into.subarray(0, length);
+  }
+  return {
+    bytes: value,
+    refs: refs === 0 ? NO_REFS : readRefs(
+      new ByteReader(bytes.slice(at + length, at + length + refs)),
+    ),
+  };
+}
+
+function kept(packet: Packet): Packet {
+  return { bytes: packet.bytes.slice(), refs: packet.refs };
+}
+
+// ---- Steps, each within an entry. Also taken for the dead. ----
+
+function costOf(agent: Agent, at: number, bytes: number): number {
+  return agent.int32[at + Word.Kind] === QueueKind.Stream ? bytes + 1 : 1;
+}
+
+function costOfRecord(agent: Agent, at: number, record: number): number {
+  const { int32 } = agent;
+  return costOf(
+    agent,
+    at,
+    int32[record + RecordWord.Length]! + int32[record + RecordWord.Refs]!,
+  );
+}
+
+function hasRoom(agent: Agent, at: number, cost: number): boolean {
+  const { int32 } = agent;
+  const limit = int32[at + Word.Limit]!;
+  // An item larger than the whole limit fits when nothing else is there.
+  return limit === 0 || int32[at + Word.Used]! + cost <= limit ||
+    int32[at + Word.Count] === 0;
+}
+
+function count(agent: Agent, at: number, record: number, sign: 1 | -1): void {
+  const { int32 } = agent;
+  agent.set(at + Word.Count, int32[at + Word.Count]! + sign);
+  agent.set(
+    at + Word.Used,
+    int32[at + Word.Used]! + sign * costOfRecord(agent, at, record),
+  );
+}
+
+/** A new item comes into the queue; gives its number. */
+function accept(agent: Agent, at: number, record: number): number {
+  const { int32 } = agent;
+  const number = int32[at + Word.NextNumber]! + 1 | 0;
+  agent.set(at + Word.NextNumber, number);
+  int32[record + RecordWord.Number] = number;
+  agent.set(at + Word.Unfinished, int32[at + Word.Unfinished]! + 1);
+  const kind = int32[at + Word.Kind];
+  if (kind === QueueKind.Priority) pushHeap(agent, at + Word.Heap, record);
+  else if (kind === QueueKind.Lifo) pushFirst(agent, at, record);
+  else {
+    const tail = int32[at + Word.Tail]!;
+    int32[record + RecordWord.Link] = 0;
+    agent.set(tail === 0 ? at + Word.Head : tail + RecordWord.Link, record);
+    agent.set(at + Word.Tail, record);
+  }
+  count(agent, at, record, 1);
+  return number;
+}
+
+function pushFirst(agent: Agent, at: number, record: number): void {
+  const head = agent.int32[at + Word.Head]!;
+  agent.int32[record + RecordWord.Link] = head;
+  agent.set(at + Word.Head, record);
+  if (head === 0) agent.set(at + Word.Tail, record);
+}
+
+/** The record that leaves next; it is out of the queue then. */
+function take(agent: Agent, at: number): number {
+  const { int32 } = agent;
+  let record: number;
+  if (int32[at + Word.Kind] === QueueKind.Priority) {
+    record = popHeap(agent, at + Word.Heap);
+  } else {
+    record = int32[at + Word.Head]!;
+    const next = int32[record + RecordWord.Link]!;
+    agent.set(at + Word.Head, next);
+    if (next === 0) agent.set(at + Word.Tail, 0);
+  }
+  count(agent, at, record, -1);
+  return record;
+}
+
+/** A record that had left comes back to its place. */
+function putBack(agent: Agent, at: number, record: number): void {
+  const { int32 } = agent;
+  if ((int32[at + Word.Flags]! & Flag.Dropped) !== 0) {
+    freeRecord(agent, at + Word.Records, record);
+    return;
+  }
+  const kind = int32[at + Word.Kind];
+  if (kind === QueueKind.Priority) pushHeap(agent, at + Word.Heap, record);
+  else {
+    // Those that came later stand behind it; in a stack, before it.
+    const sign = kind === QueueKind.Lifo ? -1 : 1;
+    const number = int32[record + RecordWord.Number]!;
+    let before = 0;
+    let next = int32[at + Word.Head]!;
+    while (
+      next !== 0 &&
+      sign * (int32[next + RecordWord.Number]! - number | 0) < 0
+    ) {
+      before = next;
+      next = int32[next + RecordWord.Link]!;
+    }
+    int32[record + RecordWord.Link] = next;
+    agent.set(before === 0 ? at + Word.Head : before + RecordWord.Link, record);
+    if (next === 0) agent.set(at + Word.Tail, record);
+  }
+  count(agent, at, record, 1);
+}
+
+/** Takes an item out by its number; gives its record, or 0. */
+function removeNumber(
+  agent: Agent,
+  at: number,
+  number: number,
+  andFree = true,
+): number {
+  const { int32 } = agent;
+  let found = 0;
+  if (int32[at + Word.Kind] === QueueKind.Priority) {
+    let index = 0;
+    for (const record of heapRecords(agent, at + Word.Heap)) {
+      if (int32[record + RecordWord.Number] === number) {
+        found = record;
+        break;
+      }
+      index++;
+    }
+    if (found !== 0) removeAt(agent, at + Word.Heap, index);
+  } else {
+    let before = 0;
+    let record = int32[at + Word.Head]!;
+    while (record !== 0 && int32[record + RecordWord.Number] !== number) {
+      before = record;
+      record = int32[record + RecordWord.Link]!;
+    }
+    found = record;
+    if (record !== 0) {
+      const next = int32[record + RecordWord.Link]!;
+      agent.set(before === 0 ? at + Word.Head : before + RecordWord.Link, next);
+      if (next === 0) agent.set(at + Word.Tail, before);
+    }
+  }
+  if (found === 0) return 0;
+  count(agent, at, found, -1);
+  finish(agent, at, 1);
+  if (andFree) {
+    freeRecord(agent, at + Word.Records, found);
+    serve(agent, at);
+  }
+  return found;
+}
+
+/** So many items are done. */
+function finish(agent: Agent, at: number, items: number): void {
+  const { int32 } = agent;
+  // What was got and then dropped may have been marked as done before.
+  const left = Math.max(int32[at + Word.Unfinished]! - items, 0);
+  agent.set(at + Word.Unfinished, left);
+  if (left > 0) return;
+  serveAll(agent, listOf(at, Line.Joiners));
+}
+
+function serveAll(agent: Agent, list: number): void {
+  for (let node = firstOf(agent, list); node !== 0;) {
+    agent.serve(node, NodeState.Granted, 0);
+    agent.checkpoint();
+    node = firstOf(agent, list);
+  }
+}
+
+/** Restores the invariants after a change, one waiter after the other. */
+function serve(agent: Agent, at: number): void {
+  const { int32 } = agent;
+  const getters = listOf(at, Line.Getters);
+  const putters = listOf(at, Line.Putters);
+  while (true) {
+    const getter = int32[at + Word.Count]! > 0 ? firstOf(agent, getters) : 0;
+    if (getter !== 0) {
+      agent.serve(getter, NodeState.Granted, take(agent, at));
+      agent.checkpoint();
+      continue;
+    }
+    const putter = firstOf(agent, putters);
+    if (
+      putter === 0 || !hasRoom(agent, at, int32[putter + NodeWord.Amount]!)
+    ) break;
+    const number = accept(agent, at, int32[putter + NodeWord.Value]!);
+    agent.serve(putter, NodeState.Granted, number);
+    agent.checkpoint();
+  }
+  if (
+    int32[at + Word.Count]! > 0 ||
+    (int32[at + Word.Flags]! & Flag.ShutDown) !== 0
+  ) serveAll(agent, listOf(at, Line.Watchers));
+}
+
+function failPutters(agent: Agent, at: number, code: number): void {
+  const list = listOf(at, Line.Putters);
+  for (let node = firstOf(agent, list); node !== 0;) {
+    freeRecord(agent, at + Word.Records, agent.int32[node + NodeWord.Value]!);
+    agent.serve(node, NodeState.Failed, code);
+    agent.checkpoint();
+    node = firstOf(agent, list);
+  }
+}
+
+/** After a shut-down: getters that wait do so because the queue is empty. */
+function endWaits(agent: Agent, at: number): void {
+  failPutters(agent, at, ShutDownCode);
+  failAll(agent, listOf(at, Line.Getters), ShutDownCode);
+  serveAll(agent, listOf(at, Line.Watchers));
+}
+
+function dropItems(agent: Agent, at: number, dropped: Packet[]): void {
+  while (agent.int32[at + Word.Count]! > 0) {
+    const record = take(agent, at);
+    const packet = packetOf(agent, record);
+    if (packet.refs.length > 0) dropped.push({ ...packet, bytes: NO_BYTES });
+    freeRecord(agent, at + Word.Records, record);
+    finish(agent, at, 1);
+    agent.checkpoint();
+  }
+}
+
+function freeMemory(agent: Agent, at: number): void {
+  freeHeap(agent, at + Word.Heap);
+  freeSegment(agent, at + Word.Records);
+}
+
+/** What a queue does when somebody dies; also for the streams of a pipe. */
+export const queueMourner = {
+  freeHeld(agent: Agent, at: number): void {
+    // A dead one may have been in the middle of serving many.
+    const { int32 } = agent;
+    if ((int32[at + Word.Flags]! & Flag.ShutDown) !== 0) {
+      endWaits(agent, at);
+      if ((int32[at + Word.Flags]! & Flag.Dropped) !== 0) {
+        dropItems(agent, at, []);
+      }
+    }
+    if (int32[at + Word.Unfinished] === 0) {
+      serveAll(agent, listOf(at, Line.Joiners));
+    }
+    serve(agent, at);
+  },
+  takeBack(agent: Agent, at: number, node: number, granted: boolean): void {
+    const { int32 } = agent;
+    const list = int32[node + NodeWord.List]!;
+    const record = int32[node + NodeWord.Value]!;
+    if (granted) {
+      if (list === listOf(at, Line.Getters)) putBack(agent, at, record);
+    } else if (list === listOf(at, Line.Putters)) {
+      freeRecord(agent, at + Word.Records, record);
+    }
+    serve(agent, at);
+  },
+  takeFromHands(agent: Agent, at: number, kind: number, record: number): void {
+    if (kind === Hand.Get) putBack(agent, at, record);
+    else freeRecord(agent, at + Word.Records, record);
+    serve(agent, at);
+  },
+  end(agent: Agent, at: number): void {
+    failPutters(agent, at, FailCode.OwnerGone);
+    for (const list of [Line.Getters, Line.Watchers, Line.Joiners]) {
+      failAll(agent, listOf(at, list), FailCode.OwnerGone);
+    }
+    dropItems(agent, at, []);
+    freeMemory(agent, at);
+  },
+};
+
+registerMourner(HandleNumber.Queue, queueMourner);

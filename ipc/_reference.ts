@@ -13,7 +13,10 @@ import type { CallOptions, Outcome, SharedObject } from "./_shared_object.ts";
 export class Reference {
   readonly type: number;
   readonly part: number;
+  /** The object itself, in its owner. */
   readonly object: SharedObject | undefined;
+  /** What works on its memory: the object, or this thread's view of it. */
+  readonly direct: SharedObject | undefined;
   readonly #hub: Hub;
   #owner: string;
   #id: number;
@@ -32,16 +35,18 @@ export class Reference {
     type: number,
     part: number,
     place: SharedObject | { owner: string; id: number },
+    view?: SharedObject,
   ) {
     this.#hub = hub;
     this.type = type;
     this.part = part;
     if ("perform" in place) {
-      this.object = place;
+      this.object = this.direct = place;
       this.#owner = hub.path;
       this.#id = 0;
     } else {
       this.object = undefined;
+      this.direct = view;
       this.#owner = place.owner;
       this.#id = place.id;
     }
@@ -95,7 +100,7 @@ export class Reference {
   /** The same, blocking. */
   callSync(
     code: number,
-    options: Pick<CallOptions, "number" | "packet" | "timeout"> = {},
+    options: Omit<CallOptions, "signal" | "undo"> = {},
   ): Outcome | undefined {
     return this.#hub.callSync(this, code, options);
   }

@@ -3,18 +3,24 @@
 // by the hub, and a second way to be made, around a reference that arrived.
 
 import { type Handle, handle } from "./_codec.ts";
+import type { CorePlace } from "./_core.ts";
+import { type Home, homes } from "./_homes.ts";
 import { hub } from "./_hub.ts";
 import { Reference } from "./_reference.ts";
 import type { SharedObject } from "./_shared_object.ts";
 import { ClosedError } from "./errors.ts";
 
-/** The numbers that stand for the classes in messages. Never reuse one. */
-export const HandleNumber = {
-  Queue: 1,
-  Lock: 2,
-  Event: 3,
-  Connection: 4,
-} as const;
+/** Options of a shared object. */
+export interface SharedOptions {
+  /**
+   * Where it lives: `"mapped"` memory is reached by every process that has
+   * `--allow-ffi` (Linux), `"shared"` memory by the threads of this process;
+   * everybody else goes through this process.
+   *
+   * @default {undefined} mapped where that can be had, else shared
+   */
+  home?: Home;
+}
 
 let arriving: Reference | undefined;
 
@@ -23,6 +29,7 @@ export function registerHandle(
   type: number,
   prototype: object,
   make: () => object,
+  attach: (place: CorePlace) => SharedObject,
 ): void {
   Object.defineProperty(prototype, handle, { value: true });
   hub.register({
@@ -34,6 +41,10 @@ export function registerHandle(
       } finally {
         arriving = undefined;
       }
+    },
+    attach: (place, owner) => {
+      const agent = homes.reach(place, owner);
+      return agent && attach({ agent, place, owner });
     },
   });
 }

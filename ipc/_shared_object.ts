@@ -2,8 +2,36 @@
 // What lives in its owner and is operated on from anywhere, and how.
 
 import type { Handle } from "./_codec.ts";
+import type { Agent } from "./_agent.ts";
+import type { Place } from "./_homes.ts";
 import type { Packet } from "./_packet.ts";
 import type { Reference } from "./_reference.ts";
+
+/** The numbers that stand for the classes in messages. Never reuse one. */
+export const HandleNumber = {
+  Queue: 1,
+  Lock: 2,
+  Event: 3,
+  Connection: 4,
+  Semaphore: 5,
+  Signal: 6,
+  Barrier: 7,
+  Cells: 8,
+  SharedMemory: 9,
+  /** One direction of a pipe; it never crosses by itself. */
+  Stream: 10,
+  // The following have the memory of others of these.
+  JoinableQueue: 11,
+  SimpleQueue: 12,
+  LifoQueue: 13,
+  PriorityQueue: 14,
+  RLock: 15,
+  BoundedSemaphore: 16,
+  Condition: 17,
+  Value: 18,
+  SharedArray: 19,
+  ShareableList: 20,
+} as const;
 
 /** How an operation ended. */
 export const Status = {
@@ -33,6 +61,10 @@ export type Withdraw = () => void;
 
 /** What lives in its owner and is operated on from anywhere. */
 export interface SharedObject {
+  /** Where it lies, for those who reach its memory. */
+  readonly place?: Place;
+  /** The seat through which this thread reaches it. */
+  readonly agent?: Agent;
   /**
    * Performs an operation: answers at once, or gives back how to withdraw it
    * while it waits. Throws what the caller shall get.
@@ -54,6 +86,8 @@ export interface HandleType {
   readonly type: number;
   /** Makes the public object. */
   readonly revive: (reference: Reference) => Handle;
+  /** Makes this thread's view of an object of others, if it reaches it. */
+  readonly attach: (place: Place, owner: string) => SharedObject | undefined;
 }
 
 /** What an operation gives when it is done. */
@@ -68,6 +102,10 @@ export interface CallOptions {
   packet?: Packet | undefined;
   timeout?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Called when a blocking call is in line, before it blocks. */
+  started?: () => void;
+  /** Has the owner do it, also where its memory is within reach. */
+  atOwner?: boolean;
   /** Undoes a success that the caller no longer waits for. */
   undo?: (outcome: Outcome) => void;
 }

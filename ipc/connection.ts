@@ -1,22 +1,13 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { hub } from "./_hub.ts";
-import type { Reference } from "./_reference.ts";
+import type { ConnectionEnd } from "./_connection_end.ts";
 import {
   checkInteger,
   checkWait,
   shown,
   type WaitOptions,
 } from "./_options.ts";
-import type { PipeCore } from "./_pipe_core.ts";
-import { QueueOp } from "./_queue_core.ts";
-import {
-  checkOpen,
-  claimReference,
-  HandleNumber,
-  isArriving,
-  registerHandle,
-} from "./_shared.ts";
+import { onPipeEnd } from "./_pipe_end.ts";
 import { type Waitable, waitable } from "./_waitable.ts";
 import { ConnectionClosedError, TimeoutError } from "./errors.ts";
 
@@ -41,106 +32,82 @@ export interface ConnectionRecvBytesOptions extends WaitOptions {
   maxLength?: number;
 }
 
-/** So many bytes may be on their way without waiting for an answer. */
-const UNANSWERED_LIMIT = 1 << 18;
+/** What gets a connection around it: the constructor is not for the public. */
+let wrapping: ConnectionEnd | undefined;
 
-/** The end that is being made: the constructor is not for the public. */
-let pipe: { core: PipeCore; end: 0 | 1 } | undefined;
-
-/** Makes one end of a pipe; for `Pipe()` only. */
-export let makeConnection: <T>(core: PipeCore, end: 0 | 1) => Connection<T>;
+/** Makes the connection around an end. */
+export let makeConnection: <T>(end: ConnectionEnd) => Connection<T>;
 
 /**
- * One end of a {@linkcode Pipe}: messages both ways, boundaries kept.
+ * One end of a {@linkcode Pipe}, or of a connection between a
+ * {@linkcode Listener} and a {@linkcode Client}: messages both ways, boundaries
+ * kept.
  *
- * Python: `multiprocessing.connection.Connection`. Differences: an end that is
- * passed to another process and not used here counts as moved, so that its
- * death is seen as the end of the stream; `recvBytes` leaves a message that is
- * too long unread instead of breaking the connection; several readers or
+ * Python: `multiprocessing.connection.Connection`. Differences: an end of a pipe
+ * that is passed to another process and not used here counts as moved, so that
+ * its death is seen as the end of the stream; `recvBytes` leaves a message that
+ * is too long unread instead of breaking the connection; several readers or
  * writers of one end share it whole message by whole message.
+ *
+ * An end of a pipe can be passed on, in `args` and in messages. A connection to
+ * a listener cannot, and neither can the shared objects of a program be sent
+ * over it: they are a {@linkcode SerializationError}.
  *
  * **Ordering**: messages arrive in the order of `send`.
  *
- * **Back-pressure**: `send` waits while 1 MiB is unread.
+ * **Back-pressure**: `send` waits while 1 MiB is unread; over a socket, until
+ * the message is written to it. The other end reads 1 MiB ahead.
  *
- * **Cancel safety**: as for {@linkcode Queue}: an aborted `recv` takes nothing,
- * an aborted `send` takes its message back unless it has been read.
+ * **Cancel safety**: an aborted or timed-out `recv` takes nothing. An aborted or
+ * timed-out `send` takes its message back unless it has been read; over a socket,
+ * unless it has begun to be written: then it is sent whole, and only the wait
+ * ends.
+ *
+ * **Close**: whoever waits at the closed end gets a
+ * {@linkcode ConnectionClosedError}; the other end can read what was sent.
  *
  * @typeParam T The messages.
  */
-export class Connection<T = unknown> implements Waitable, Disposable {
+export class Connection<T = unknown>
+  implements Waitable, Disposable, AsyncDisposable {
   static {
-    registerHandle(
-      HandleNumber.Connection,
-      this.prototype,
-      () => new this(),
-    );
-    makeConnection = <T>(core: PipeCore, end: 0 | 1) => {
-      pipe = { core, end };
+    makeConnection = <T>(end: ConnectionEnd) => {
+      wrapping = end;
       return new Connection<T>();
     };
+    onPipeEnd(makeConnection);
   }
 
-  readonly #reference: Reference;
-  /** Bytes on their way to an owner that has not answered for them yet. */
-  #unanswered = 0;
+  readonly #end: ConnectionEnd;
 
   private constructor() {
-    const made = pipe;
-    pipe = undefined;
-    if (made === undefined && !isArriving()) {
-      throw new TypeError("Cannot construct a Connection: use Pipe()");
+    if (wrapping === undefined) {
+      throw new TypeError(
+        "Cannot construct a Connection: use Pipe(), Client() or Listener.accept()",
+      );
     }
-    this.#reference = claimReference(
-      this,
-      HandleNumber.Connection,
-      () => made!.core,
-      made?.end,
-    );
+    this.#end = wrapping;
+    wrapping = undefined;
+    this.#end.attach?.(this);
   }
 
   /**
    * Sends a message; waits while too much is unread. In a process that does not
    * own the pipe it resolves when the message is on its way, unless it is given
    * a `timeout` or `signal`; an error that only the owner finds out comes with
-   * the next call.
+   * the next call. Over a socket it resolves when the message is written; with
+   * `timeout: 0`, when it has begun to be.
    *
    * @throws {SerializationError} If the message cannot be sent; names the path.
    * @throws {ConnectionClosedError} If the other end is closed.
+   * @throws {RangeError} If it is longer than the other end of a socket accepts.
    * @throws {TimeoutError} If there was no room in time.
    */
   async send(message: T, options?: ConnectionSendOptions): Promise<void> {
     const { timeout, signal } = checkWait("send", options);
     this.#checkOpen("send");
     signal?.throwIfAborted(); // Before anything is taken away.
-    const packet = hub.pack(message, "message", options?.transfer);
-    const size = packet.bytes.length;
-    const sent = this.#reference.call(QueueOp.Put, {
-      packet,
-      timeout,
-      signal,
-      undo: ({ number }) => this.#reference.cast(QueueOp.Withdraw, number),
-    });
-    // A message to an owner elsewhere is on its way, in order; while little is,
-    // nobody has to wait for the answers.
-    if (
-      this.#reference.object === undefined &&
-      timeout === undefined && signal === undefined &&
-      this.#unanswered + size <= UNANSWERED_LIMIT
-    ) {
-      this.#unanswered += size;
-      let failure: { error: unknown } | undefined;
-      const going = sent.catch((error) => {
-        failure = { error };
-        throw error;
-      }).finally(() => this.#unanswered -= size);
-      // An owner that is known to be gone has answered already.
-      await undefined;
-      if (failure === undefined) hub.goOn(this.#reference, going);
-      else await going;
-      return;
-    }
-    if (await sent === undefined) {
+    if (!await this.#end.send(message, options ?? {})) {
       throw new TimeoutError(`Cannot send: no room within ${timeout} ms`);
     }
   }
@@ -149,7 +116,8 @@ export class Connection<T = unknown> implements Waitable, Disposable {
    * Receives the next message; waits for one.
    *
    * @throws {ConnectionClosedError} If the other end is closed and everything
-   * it sent has been received. Python: `EOFError`.
+   * it sent has been received, or if the connection broke. Python: `EOFError`.
+   * @throws {SerializationError} If the message cannot be decoded; it is lost.
    * @throws {TimeoutError} If nothing came in time.
    */
   async recv(options?: WaitOptions): Promise<T> {
@@ -157,29 +125,23 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   }
 
   async #recv(
-    { timeout, signal }: WaitOptions,
+    options: WaitOptions,
     check?: (message: unknown) => void,
   ): Promise<unknown> {
     this.#checkOpen("receive");
-    const done = await this.#reference.call(QueueOp.Get, {
-      timeout,
-      signal,
-      undo: ({ number, packet }) =>
-        this.#reference.cast(QueueOp.Unget, number, packet),
-    });
-    if (done === undefined) {
-      throw new TimeoutError(`Cannot receive: nothing came in ${timeout} ms`);
+    const received = await this.#end.recv(options);
+    if (received === undefined) {
+      throw new TimeoutError(
+        `Cannot receive: nothing came in ${options.timeout} ms`,
+      );
     }
-    // A copy for the case that it has to go back: the frame's bytes may be
-    // read over by then.
-    const message = hub.unpack(done.packet);
     try {
-      check?.(message);
+      check?.(received.message);
     } catch (error) {
-      this.#reference.cast(QueueOp.Unget, done.number, hub.pack(message));
+      received.giveBack();
       throw error;
     }
-    return message;
+    return received.message;
   }
 
   /** Sends bytes as one message. They are copied at the call. */
@@ -234,43 +196,48 @@ export class Connection<T = unknown> implements Waitable, Disposable {
   async poll(options?: WaitOptions): Promise<boolean> {
     const { timeout = 0, signal } = checkWait("poll", options);
     this.#checkOpen("poll");
-    const done = await this.#reference.call(QueueOp.Ready, { timeout, signal });
-    return done !== undefined;
+    return await this.#end.ready({ timeout, signal });
   }
 
   /** Lets `wait` include the connection: ready when `recv` would not wait. */
   async [waitable](signal: AbortSignal): Promise<void> {
     this.#checkOpen("wait");
-    await this.#reference.call(QueueOp.Ready, { signal });
+    await this.#end.ready({ signal });
   }
 
   /** Whether this end was closed here. */
   get closed(): boolean {
-    return this.#reference.closed;
+    return this.#end.closed;
   }
 
   /**
    * Closes this end in this process. When no process has it open any more, the
    * other end can still read what was sent, and then gets
    * {@linkcode ConnectionClosedError}. Idempotent.
+   *
+   * The socket of a connection to a listener is closed in the background, within
+   * two seconds, so that what was sent gets across; `await using` waits for it.
    */
   close(): void {
-    if (this.#reference.closed) return;
-    this.#reference.markClosed();
-    hub.release(this.#reference);
+    this.#end.close();
   }
 
   #checkOpen(action: string): void {
-    if (this.#reference.closed) {
+    if (this.#end.closed) {
       throw new ConnectionClosedError(
         `Cannot ${action}: this end of the connection is closed`,
       );
     }
-    checkOpen(this.#reference, action);
   }
 
   /** The same as {@linkcode Connection.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Closes this end and waits until nothing of it is open any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#end.gone();
   }
 }

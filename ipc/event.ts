@@ -11,16 +11,18 @@ import {
   checkOpen,
   claimReference,
   closeShared,
-  HandleNumber,
   registerHandle,
+  type SharedOptions,
 } from "./_shared.ts";
+import { HandleNumber } from "./_shared_object.ts";
+import { homes } from "./_homes.ts";
 import { type Waitable, waitable } from "./_waitable.ts";
 
 /**
- * A flag that processes wait for.
+ * A flag that threads and processes wait for.
  *
- * Python: `multiprocessing.Event`; `isSet` is a property. An event lives in the
- * process that made it; pass it in the `args` of processes.
+ * Python: `multiprocessing.Event`; `isSet` is a property. An event belongs to
+ * the process that made it; pass it in the `args` of processes.
  *
  * **Cancel safety**: an aborted or timed-out `wait` leaves nothing behind.
  *
@@ -37,18 +39,29 @@ import { type Waitable, waitable } from "./_waitable.ts";
  */
 export class Event implements Waitable, Disposable {
   static {
-    registerHandle(HandleNumber.Event, this.prototype, () => new this());
+    registerHandle(
+      HandleNumber.Event,
+      this.prototype,
+      () => new this(),
+      (place) => new EventCore(place),
+    );
   }
 
   readonly #reference: Reference;
+  /** Where this thread works on the memory itself. */
+  readonly #core: EventCore | undefined;
 
-  /** Makes an event that lives in this process and is not set. */
-  constructor() {
+  /** Makes an event that belongs to this process and is not set. */
+  constructor(options: SharedOptions = {}) {
     this.#reference = claimReference(
       this,
       HandleNumber.Event,
-      () => new EventCore(),
+      () =>
+        new EventCore({
+          agent: homes.agentFor("create event", options.home),
+        }),
     );
+    this.#core = this.#reference.direct as EventCore | undefined;
   }
 
   /** Sets the flag and wakes all who wait. Idempotent; needs no `await`. */
@@ -66,11 +79,12 @@ export class Event implements Waitable, Disposable {
   /**
    * Whether the flag is set at this moment.
    *
-   * In a process that does not own the event this asks the owner and blocks
-   * until it answers; `InvalidStateError` where that cannot be done.
+   * A process that neither owns the event nor reaches its memory asks the owner
+   * and blocks until it answers; `InvalidStateError` where that cannot be done.
    */
   get isSet(): boolean {
     checkOpen(this.#reference, "read the event");
+    if (this.#core !== undefined) return this.#core.isSet;
     return this.#reference.callSync(EventOp.IsSet)!.number === 1;
   }
 
@@ -93,8 +107,8 @@ export class Event implements Waitable, Disposable {
   /**
    * The blocking form of {@linkcode Event.wait}: stops the event loop.
    *
-   * @throws {InvalidStateError} If nothing could end the wait: the event lives
-   * in this thread, or in a process below this one.
+   * @throws {InvalidStateError} If nothing could end the wait: no other thread
+   * or process reaches the event's memory.
    */
   waitSync(options?: WaitSyncOptions): boolean {
     const { timeout } = checkWait("wait for event", options);

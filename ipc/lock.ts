@@ -1,20 +1,23 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import type { Reference } from "./_reference.ts";
-import type { Outcome } from "./_shared_object.ts";
+import { Hold, hold } from "./_hold.ts";
+import { homes } from "./_homes.ts";
+import { hub } from "./_hub.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
 import {
   checkWait,
   type WaitOptions,
   type WaitSyncOptions,
 } from "./_options.ts";
+import type { Reference } from "./_reference.ts";
 import {
   checkOpen,
   claimReference,
   closeShared,
-  HandleNumber,
   registerHandle,
+  type SharedOptions,
 } from "./_shared.ts";
+import { HandleNumber } from "./_shared_object.ts";
 
 /**
  * A hold of a {@linkcode Lock}. It knows its acquisition: releasing it twice,
@@ -27,40 +30,20 @@ export interface LockGuard extends Disposable {
   release(): void;
 }
 
-class Guard implements LockGuard {
-  readonly abandoned: boolean;
-  readonly #acquisition: number;
-  readonly #reference: Reference;
-  #released = false;
-
-  constructor(reference: Reference, outcome: Outcome) {
-    this.#reference = reference;
-    this.#acquisition = Math.floor(outcome.number / 2);
-    this.abandoned = outcome.number % 2 === 1;
-  }
-
-  release(): void {
-    if (this.#released) return;
-    // What its owner has closed is gone for all; elsewhere only the way to it
-    // was let go of, and whoever waits there still waits.
-    if (this.#reference.closed && this.#reference.object) return;
-    this.#released = true;
-    this.#reference.cast(LockOp.Release, this.#acquisition);
-  }
-
+class Guard extends Hold implements LockGuard {
   [Symbol.dispose](): void {
     this.release();
   }
 }
 
 /**
- * A mutual exclusion lock for processes.
+ * A mutual exclusion lock for threads and processes.
  *
  * Python: `multiprocessing.Lock`. Unlike there the lock knows its holder: when
  * the process that holds it dies, or ends without releasing it, the next one in
  * line gets it and is told by `guard.abandoned`.
  *
- * A lock lives in the process that made it; pass it in the `args` of processes
+ * A lock belongs to the process that made it; pass it in the `args` of processes
  * or in items of queues.
  *
  * **Ordering**: waiters are served first come, first served, and a released
@@ -85,18 +68,28 @@ class Guard implements LockGuard {
  */
 export class Lock implements Disposable {
   static {
-    registerHandle(HandleNumber.Lock, this.prototype, () => new this());
+    registerHandle(
+      HandleNumber.Lock,
+      this.prototype,
+      () => new this(),
+      (place) => new LockCore(place),
+    );
   }
 
   readonly #reference: Reference;
+  /** Where this thread works on the memory itself. */
+  readonly #core: LockCore | undefined;
+  #last: Guard | undefined;
 
-  /** Makes a lock that lives in this process, and that nobody holds. */
-  constructor() {
+  /** Makes a lock that belongs to this process, and that nobody holds. */
+  constructor(options: SharedOptions = {}) {
     this.#reference = claimReference(
       this,
       HandleNumber.Lock,
-      () => new LockCore(),
+      () =>
+        new LockCore({ agent: homes.agentFor("create lock", options.home) }),
     );
+    this.#core = this.#reference.direct as LockCore | undefined;
   }
 
   /**
@@ -111,14 +104,16 @@ export class Lock implements Disposable {
   acquire(options: WaitOptions): Promise<LockGuard | null>;
   async acquire(options?: WaitOptions): Promise<LockGuard | null> {
     const { timeout, signal } = checkWait("acquire lock", options);
-    checkOpen(this.#reference, "acquire the lock");
+    signal?.throwIfAborted();
+    const guard = this.#tryNow();
+    if (guard !== null) return guard;
     const reference = this.#reference;
     const outcome = await reference.call(LockOp.Acquire, {
       timeout,
       signal,
-      undo: (late) => new Guard(reference, late).release(),
+      undo: (late) => new Hold(reference, late.number).release(),
     });
-    return outcome === undefined ? null : new Guard(reference, outcome);
+    return outcome === undefined ? null : this.#guard(outcome.number);
   }
 
   /** Takes the lock if it is free now, else resolves to `null`. */
@@ -129,17 +124,34 @@ export class Lock implements Disposable {
   /**
    * The blocking form of {@linkcode Lock.acquire}: stops the event loop.
    *
-   * @throws {InvalidStateError} If nothing could end the wait: the lock lives
-   * in this thread, or in a process below this one.
+   * @throws {InvalidStateError} If nothing could end the wait: no other thread
+   * or process reaches the lock's memory.
    */
   acquireSync(options?: { timeout?: never }): LockGuard;
   /** The same with a time-out: gives `null` when it is over first. */
   acquireSync(options: WaitSyncOptions): LockGuard | null;
   acquireSync(options?: WaitSyncOptions): LockGuard | null {
     const { timeout } = checkWait("acquire lock", options);
-    checkOpen(this.#reference, "acquire the lock");
+    const guard = this.#tryNow();
+    if (guard !== null) return guard;
     const outcome = this.#reference.callSync(LockOp.Acquire, { timeout });
-    return outcome === undefined ? null : new Guard(this.#reference, outcome);
+    return outcome === undefined ? null : this.#guard(outcome.number);
+  }
+
+  /** Takes it if it is free and its memory within reach. */
+  #tryNow(): Guard | null {
+    checkOpen(this.#reference, "acquire the lock");
+    const outcome = this.#core?.tryAcquire(hub.path) ?? 0;
+    return outcome === 0 ? null : this.#guard(outcome);
+  }
+
+  #guard(outcome: number): Guard {
+    return this.#last = new Guard(this.#reference, outcome);
+  }
+
+  /** The hold that this thread has, for a condition. */
+  [hold](): Hold | undefined {
+    return this.#last?.isHeld ? this.#last : undefined;
   }
 
   /**
@@ -156,11 +168,12 @@ export class Lock implements Disposable {
   /**
    * Whether somebody holds the lock at this moment.
    *
-   * In a process that does not own the lock this asks the owner and blocks
-   * until it answers; `InvalidStateError` where that cannot be done.
+   * A process that neither owns the lock nor reaches its memory asks the owner
+   * and blocks until it answers; `InvalidStateError` where that cannot be done.
    */
   get locked(): boolean {
     checkOpen(this.#reference, "read the lock");
+    if (this.#core !== undefined) return this.#core.locked;
     return this.#reference.callSync(LockOp.IsLocked)!.number === 1;
   }
 

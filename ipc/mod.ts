@@ -28,6 +28,7 @@
  * | `multiprocessing.Pipe` | {@linkcode Pipe} |
  * | `multiprocessing.Lock` | {@linkcode Lock}: freed when its holder dies |
  * | `multiprocessing.Event` | {@linkcode Event} |
+ * | `multiprocessing.connection.Listener`, `Client` | {@linkcode Listener}, {@linkcode Client}: between programs, also over a network |
  * | `multiprocessing.connection.wait` | {@linkcode wait} |
  *
  * What waits returns a promise. Its blocking form ends in `Sync`; it stops the
@@ -36,6 +37,10 @@
  * @module
  */
 
+export { Barrier, type BarrierOptions } from "./barrier.ts";
+export { BoundedSemaphore } from "./bounded_semaphore.ts";
+export { Client, type ClientOptions } from "./client.ts";
+export { Condition } from "./condition.ts";
 export { Connection } from "./connection.ts";
 export type {
   ConnectionRecvBytesOptions,
@@ -43,14 +48,34 @@ export type {
 } from "./connection.ts";
 export * from "./errors.ts";
 export { Event } from "./event.ts";
+export { JoinableQueue } from "./joinable_queue.ts";
+export { LifoQueue } from "./lifo_queue.ts";
+export { Listener, type ListenerOptions } from "./listener.ts";
 export { Lock, type LockGuard } from "./lock.ts";
 export { Pipe, type PipeOptions } from "./pipe.ts";
+export { PriorityQueue } from "./priority_queue.ts";
+export { Queue } from "./queue.ts";
+export { RLock, type RLockAcquireOptions } from "./rlock.ts";
+export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export {
-  Queue,
-  type QueuePutOptions,
-  type QueueShutdownOptions,
-} from "./queue.ts";
+  type ShareableFormat,
+  type ShareableItem,
+  ShareableList,
+  type ShareableListOptions,
+  type ShareableValue,
+} from "./shareable_list.ts";
+export { SharedArray } from "./shared_array.ts";
+export { SharedMemory, type SharedMemoryOptions } from "./shared_memory.ts";
+export { SimpleQueue } from "./simple_queue.ts";
 export { type Target, type TaskRef, taskRef } from "./task_ref.ts";
+export { Value } from "./value.ts";
 export { wait } from "./wait.ts";
 export { type Waitable, waitable } from "./_waitable.ts";
+export type { ListenerAddress, TcpAddress, UnixAddress } from "./_address.ts";
+export type { Home } from "./_homes.ts";
+export type { ClientTlsOptions, ListenerTlsOptions } from "./_network.ts";
+export type { NumberOf, NumberType, TypedArrayOf } from "./_number_types.ts";
 export type { WaitOptions, WaitSyncOptions } from "./_options.ts";
+export type { PeerOptions } from "./_peer.ts";
+export type { QueuePutOptions, QueueShutdownOptions } from "./_queue_base.ts";
+export type { SharedOptions } from "./_shared.ts";

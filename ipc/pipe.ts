@@ -1,10 +1,13 @@
 // Copyright 2026 the multitask authors. MIT license.
 
+import { homes } from "./_homes.ts";
 import { PipeCore } from "./_pipe_core.ts";
+import { PipeEnd } from "./_pipe_end.ts";
+import type { SharedOptions } from "./_shared.ts";
 import { type Connection, makeConnection } from "./connection.ts";
 
 /** Options of {@linkcode Pipe}. */
-export interface PipeOptions {
+export interface PipeOptions extends SharedOptions {
   /**
    * Whether both ends send and receive. Otherwise the first end only receives
    * and the second only sends.
@@ -36,6 +39,12 @@ export interface PipeOptions {
 export function Pipe<T = unknown>(
   options: PipeOptions = {},
 ): [Connection<T>, Connection<T>] {
-  const core = new PipeCore(options.duplex ?? true);
-  return [makeConnection<T>(core, 0), makeConnection<T>(core, 1)];
+  const core = new PipeCore(
+    { agent: homes.agentFor("create pipe", options.home) },
+    options.duplex ?? true,
+  );
+  return [
+    makeConnection<T>(new PipeEnd({ core, part: 0 })),
+    makeConnection<T>(new PipeEnd({ core, part: 1 })),
+  ];
 }

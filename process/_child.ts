@@ -233,6 +233,8 @@ export class Child {
     const { exitCode, signal } = status;
     const ended: Ended = { name: this.name, pid: this.pid, exitCode, signal };
     hub.childEnded(this.path, ended);
+    // What it held is free when others learn that it has ended.
+    await hub.homes?.processEnded(ended);
     this.#events?.ended(status);
     // The runtime keeps a child of node:child_process, and this with it: but
     // not what its owner was given.

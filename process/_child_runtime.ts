@@ -139,6 +139,8 @@ const WARM_UP_ROUNDS = 20;
 /** Joins the tree and waits for orders. Ends the process if there are none. */
 export async function joinTree(): Promise<Orders> {
   const bootstrap = readBootstrap();
+  hub.path = bootstrap.path;
+  hub.invitation = bootstrap.arena;
   silenceStdin();
   // The task awaits it, and is told if it fails.
   if (bootstrap.load === "handles") loadHandles().catch(() => {});
@@ -151,7 +153,6 @@ export async function joinTree(): Promise<Orders> {
   } catch {
     realExit(1); // The parent is gone, or has given up on us.
   }
-  hub.path = bootstrap.path;
   lossy = bootstrap.address.kind === "tcp";
   link = new Link(hub, parentPath(bootstrap.path), true, stream!, {
     control: (packet) => {

@@ -9,6 +9,7 @@
 //   child -> parent, control:       done + result | failed + error
 //                                   reached (a forked child is at its call)
 
+import type { Invitation } from "../ipc/_homes.ts";
 import type { Task } from "../ipc/_task_load.ts";
 
 /** Where the parent waits for its child. */
@@ -41,6 +42,8 @@ export interface Bootstrap {
    * some; for a spare, which has the time, all that a task may need.
    */
   readonly load: "nothing" | "handles" | "everything";
+  /** What lets it join the memory that the tree of processes shares. */
+  readonly arena?: Invitation;
   /** A directory to remove when the parent is gone. */
   readonly directory?: string;
 }

@@ -564,7 +564,7 @@ processTest(
 processTest(
   "Lock that nobody holds tells a child of a release at its next call",
   async () => {
-    const lock = new Lock();
+    const lock = new Lock({ home: "shared" });
     const process = start(shared.releaseFree, [lock]);
     assertEquals(await done(process), ["InvalidStateError", "later"]);
     assertThrows(() => lock.release(), InvalidStateError);
@@ -574,7 +574,9 @@ processTest(
 processTest(
   "Lock that nobody holds tells a child of a release at its end",
   async () => {
-    const process = start(shared.releaseFreeLast, [new Lock()], {
+    const process = start(shared.releaseFreeLast, [
+      new Lock({ home: "shared" }),
+    ], {
       stderr: "piped",
     });
     const stderr = await textOf(process.stderr);

@@ -1,0 +1,126 @@
+// Copyright 2026 the multitask authors. MIT license.
+// One number in shared memory: its bits in a 64-bit word, which is read and
+// changed atomically, whatever the type. No guard, so nothing to recover.
+
+import { ObjectWord } from "./_arena.ts";
+import { Core, type CorePlace } from "./_core.ts";
+import { hub } from "./_hub.ts";
+import { NUMBER_TYPES, NumberBits, type NumberType } from "./_number_types.ts";
+import { registerMourner } from "./_recovery.ts";
+import {
+  HandleNumber,
+  type Operation,
+  type Reply,
+  Status,
+  type Withdraw,
+} from "./_shared_object.ts";
+
+/** Operations on a number. All give its old value. */
+export const CellOp = {
+  Get: 1,
+  /** The packet is the new number. */
+  Set: 2,
+  Add: 3,
+  /** The packet is a list: what is expected, and the new number. */
+  CompareExchange: 4,
+  Type: 5,
+} as const;
+
+const Word = { Type: ObjectWord.Own, Bits: ObjectWord.Own + 2 } as const;
+
+/** See the file comment. */
+export class CellCore extends Core {
+  protected override readonly what = "value";
+  readonly type: NumberType;
+  readonly #bits: NumberBits<NumberType>;
+  /** The index of its bits among 64-bit words. */
+  readonly #index: number;
+
+  constructor(
+    place: CorePlace,
+    settings?: { type: NumberType; value: number | bigint },
+  ) {
+    super(HandleNumber.Cells, place, (at) => {
+      const { type, value } = settings!;
+      const { int32, words } = place.agent;
+      int32[at + Word.Type] = NUMBER_TYPES.indexOf(type);
+      words.int64[at + Word.Bits >>> 1] = new NumberBits(type).toBits(value);
+    });
+    this.type = NUMBER_TYPES[this.agent.int32[this.at + Word.Type]!] ?? "i32";
+    this.#bits = new NumberBits(this.type);
+    this.#index = this.at + Word.Bits >>> 1;
+  }
+
+  get(): number | bigint {
+    this.checkThere();
+    const { int64 } = this.agent.words;
+    return this.#bits.fromBits(Atomics.load(int64, this.#index));
+  }
+
+  set(value: number | bigint): number | bigint {
+    return this.#change(() => value);
+  }
+
+  add(amount: number | bigint): number | bigint {
+    // Both are of the type's kind: see `checkNumber`.
+    return this.#change((now) => (now as number) + (amount as number));
+  }
+
+  /** Stores `value` where `expected` stands, bit by bit. */
+  compareExchange(
+    expected: number | bigint,
+    value: number | bigint,
+  ): number | bigint {
+    this.checkThere();
+    const bits = this.#bits;
+    return bits.fromBits(Atomics.compareExchange(
+      this.agent.words.int64,
+      this.#index,
+      bits.toBits(expected),
+      bits.toBits(value),
+    ));
+  }
+
+  #change(
+    change: (now: number | bigint) => number | bigint,
+  ): number | bigint {
+    this.checkThere();
+    const { int64 } = this.agent.words;
+    const bits = this.#bits;
+    while (true) {
+      const now = Atomics.load(int64, this.#index);
+      const value = bits.fromBits(now);
+      const next = bits.toBits(change(value));
+      if (Atomics.compareExchange(int64, this.#index, now, next) === now) {
+        return value;
+      }
+    }
+  }
+
+  perform(operation: Operation, reply: Reply): Withdraw | undefined {
+    const { code, packet } = operation;
+    if (code === CellOp.Type) {
+      reply(Status.Done, NUMBER_TYPES.indexOf(this.type));
+      return undefined;
+    }
+    let value: number | bigint;
+    if (code === CellOp.Get) value = this.get();
+    else {
+      // Whoever sends has checked them; others get what comes of it.
+      const sent = hub.unpack(packet!) as [number, number];
+      if (code === CellOp.Set) value = this.set(sent[0]);
+      else if (code === CellOp.Add) value = this.add(sent[0]);
+      else if (code === CellOp.CompareExchange) {
+        value = this.compareExchange(sent[0], sent[1]);
+      } else throw new RangeError(`Cannot do operation ${code} on a value`);
+    }
+    reply(Status.Done, 0, hub.pack(value));
+    return undefined;
+  }
+}
+
+registerMourner(HandleNumber.Cells, {
+  freeHeld() {},
+  takeBack() {},
+  end() {},
+});

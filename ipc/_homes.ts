@@ -1,0 +1,326 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The two homes of shared objects, and which of them is within reach.
+//
+//   shared   a SharedArrayBuffer for each process: reached by its threads
+//   mapped   one arena for the whole tree of processes, made by its root and
+//            mapped by every process that has the whole of --allow-ffi (Linux)
+//
+// An object's home is fixed when it is made. Whoever cannot reach its memory
+// goes through the hub. Everybody who reaches the mapped arena is trusted with
+// all of it: foreign functions can read and write any memory anyhow.
+
+import { Agent, ArenaFullError } from "./_agent.ts";
+import { isArena, layOut } from "./_arena.ts";
+import { type Ended, type HomesOfProcess, hub } from "./_hub.ts";
+import {
+  attachBlock,
+  closeDescriptor,
+  createBlock,
+  hasEnded,
+  MappedWords,
+  mappingObstacle,
+} from "./_mapped_words.ts";
+import { writeObituary } from "./_obituaries.ts";
+import { childrenOf, markDead, recover } from "./_recovery.ts";
+import { startTimer } from "./_timer.ts";
+import { SharedWords, type Words } from "./_words.ts";
+import { PermissionNeededError } from "./errors.ts";
+
+/**
+ * Where a shared object lives: in memory of its process, which its threads
+ * reach, or in memory that is mapped by every process of the program that has
+ * `--allow-ffi` (Linux). Others reach both through the owner.
+ */
+export type Home = "shared" | "mapped";
+
+/** Where an object lies in its home. */
+export interface Place {
+  readonly home: Home;
+  readonly at: number;
+  readonly generation: number;
+}
+
+/** What lets a process join the mapped arena. */
+export interface Invitation {
+  readonly pid: number;
+  readonly fd: number;
+  readonly size: number;
+  /** Who invites: the process that has started this one. */
+  readonly from: number;
+}
+
+/** The place in the tree of the process that has no parent. */
+const ROOT = "0";
+
+const MAPPED_SIZE = 2 ** 32 - 2 ** 16;
+
+/** Address space only: memory is taken when it is used. Tried in this order. */
+const SHARED_SIZES = [2 ** 30, 2 ** 28, 2 ** 26];
+
+/** While somebody else clears up, in milliseconds. */
+const RETRY = 5;
+
+/** How long processes below a dead one may take to follow it. */
+const FOLLOW_BOUND = 10_000;
+
+/** The process that a place in the tree belongs to: threads end with ".tN". */
+function processOf(path: string): string {
+  return path.replace(/(\.t\d+)+$/, "");
+}
+
+class Homes implements HomesOfProcess {
+  /** Loads every class of objects, for those that somebody else has left. */
+  loadClasses: () => Promise<unknown> = () => Promise.resolve();
+  #invitation: Invitation | undefined;
+  /** `null` when it was tried in vain. */
+  #mapped: Agent | null | undefined;
+  #shared: { agent: Agent; words: SharedWords } | undefined;
+
+  invite(): Invitation | undefined {
+    if (this.mapped === undefined) return undefined;
+    return { ...this.#invitation!, from: Deno.pid };
+  }
+
+  /** The seat in the mapped arena, where that can be reached. */
+  get mapped(): Agent | undefined {
+    if (this.#mapped === undefined) this.#mapped = this.#openMapped() ?? null;
+    return this.#mapped ?? undefined;
+  }
+
+  #openMapped(): Agent | undefined {
+    if (mappingObstacle() !== undefined) return undefined;
+    let words: Words;
+    try {
+      if (hub.invitation !== undefined) {
+        this.#invitation = hub.invitation;
+        const { pid, fd, size } = hub.invitation;
+        const block = attachBlock(pid, fd, size);
+        closeDescriptor(block.fd);
+        words = new MappedWords(block);
+        if (!isArena(words)) return undefined;
+      } else if (hub.path === ROOT) {
+        const block = createBlock(MAPPED_SIZE);
+        words = new MappedWords(block);
+        layOut(words);
+        this.#invitation = {
+          pid: Deno.pid,
+          fd: block.fd,
+          size: MAPPED_SIZE,
+          from: 0,
+        };
+      } else return undefined;
+      return new Agent(words, {
+        pid: Deno.pid,
+        parentPid: this.#invitation.from,
+        path: hub.path,
+        sleepHolds: true,
+        ring: (path) => hub.ring(path),
+        isShared: () => hub.hasNeighbours,
+        recover: (agent) => recover(agent, isDead) !== "nobody",
+      });
+    } catch {
+      // No /proc, no room, too many: the hub goes everywhere.
+      return undefined;
+    }
+  }
+
+  /** The seat from which an object of others is reached, if there is one. */
+  reach(place: Place, owner: string): Agent | undefined {
+    if (place.home === "mapped") return this.mapped;
+    return processOf(owner) === processOf(hub.path) ? this.shared : undefined;
+  }
+
+  /** The seat in this process's own arena. */
+  get shared(): Agent {
+    return this.#openShared().agent;
+  }
+
+  /** The memory of this process's own arena, for its threads. */
+  get sharedBuffer(): SharedArrayBuffer {
+    return this.#openShared().words.buffer;
+  }
+
+  /** In a thread: the arena of its process. */
+  joinShared(buffer: SharedArrayBuffer): void {
+    this.#seatShared(new SharedWords(buffer));
+  }
+
+  #openShared(): { agent: Agent; words: SharedWords } {
+    if (this.#shared !== undefined) return this.#shared;
+    const words = new SharedWords(allocateShared());
+    layOut(words);
+    return this.#seatShared(words);
+  }
+
+  #seatShared(words: SharedWords): { agent: Agent; words: SharedWords } {
+    const agent = new Agent(words, {
+      pid: Deno.pid,
+      parentPid: 0,
+      path: hub.path,
+      sleepHolds: false,
+      ring: (path) => hub.ring(path),
+      isShared: () => this.onBlock.size > 0,
+      recover: (agent) => recover(agent, () => false) !== "nobody",
+    });
+    return this.#shared = { agent, words };
+  }
+
+  /** The seat in the home that was asked for, or the best there is. */
+  agentFor(action: string, home: Home | undefined): Agent {
+    if (home === "shared") return this.shared;
+    if (home !== undefined && home !== "mapped") {
+      throw new TypeError(
+        `Cannot ${action}: "home" must be "shared" or "mapped", received ${home}`,
+      );
+    }
+    const { mapped } = this;
+    if (mapped !== undefined) return mapped;
+    if (home === undefined) return this.shared;
+    const obstacle = mappingObstacle();
+    if (obstacle === "permission") {
+      throw new PermissionNeededError(
+        `Cannot ${action} in mapped memory: add --allow-ffi, or leave "home" out`,
+        { flag: "--allow-ffi" },
+      );
+    }
+    throw new Deno.errors.NotSupported(
+      `Cannot ${action} in mapped memory: ${
+        obstacle === "platform"
+          ? "that is for Linux only"
+          : "it cannot be reached from this process"
+      }; leave "home" out`,
+    );
+  }
+
+  /** Which of the homes an agent sits in. */
+  homeOf(agent: Agent): Home {
+    return agent === this.#mapped ? "mapped" : "shared";
+  }
+
+  /** Processes, or threads, have come or gone: they may serve who waits. */
+  neighboursChanged(): void {
+    this.#mapped?.surroundingsChanged();
+    this.#shared?.agent.surroundingsChanged();
+  }
+
+  async processEnded(ended: Ended, pid: number = ended.pid): Promise<void> {
+    // Whoever was invited, was so through this process.
+    if (this.#invitation === undefined) return;
+    const { mapped } = this;
+    if (mapped === undefined) return;
+    const orphans = childrenOf(mapped, pid);
+    writeObituary(mapped, pid, ended);
+    markDead(mapped, { pid });
+    // Those that it had started follow it, by themselves.
+    for (const orphan of orphans) this.#follow(ended, orphan);
+    await this.#clearUp(mapped);
+  }
+
+  async #follow(ended: Ended, pid: number): Promise<void> {
+    const bound = performance.now() + FOLLOW_BOUND;
+    while (!hasEnded(pid)) {
+      if (performance.now() > bound) return;
+      await pause();
+    }
+    await this.processEnded(ended, pid);
+  }
+
+  /** Somebody says that there is something in the mailbox. */
+  rung(): void {
+    this.#mapped?.drain();
+    this.#shared?.agent.drain();
+  }
+
+  /** A thread of this process has ended. */
+  async threadEnded(path: string, ended: Ended): Promise<void> {
+    const agents = [this.#mapped, this.#shared?.agent];
+    for (const agent of agents) {
+      if (!agent) continue;
+      writeObituary(agent, Deno.pid, ended);
+      markDead(agent, { pid: Deno.pid, path });
+      await this.#clearUp(agent);
+    }
+    this.neighboursChanged();
+  }
+
+  readonly #blocks = new Map<string, SharedArrayBuffer>();
+  /** Tells a thread beside this one of a block; one for each of them. */
+  readonly onBlock = new Set<
+    (key: string, buffer: SharedArrayBuffer | undefined) => void
+  >();
+
+  /** A block in the shared home: the threads of this process get it. */
+  addBlock(place: Place, buffer: SharedArrayBuffer): void {
+    this.setBlock(keyOf(place), buffer);
+  }
+
+  removeBlock(place: Place): void {
+    if (this.#blocks.has(keyOf(place))) this.setBlock(keyOf(place), undefined);
+  }
+
+  /** Takes a block, or that it is gone, over from another thread. */
+  setBlock(
+    key: string,
+    buffer: SharedArrayBuffer | undefined,
+    from?: unknown,
+  ): void {
+    if (buffer === undefined) this.#blocks.delete(key);
+    else this.#blocks.set(key, buffer);
+    for (const tell of this.onBlock) if (tell !== from) tell(key, buffer);
+  }
+
+  /** The blocks there are. */
+  get blocks(): ReadonlyMap<string, SharedArrayBuffer> {
+    return this.#blocks;
+  }
+
+  /** The block at a place, if this thread knows it. */
+  blockAt(place: Place): SharedArrayBuffer | undefined {
+    return this.#blocks.get(keyOf(place));
+  }
+
+  async #clearUp(agent: Agent): Promise<void> {
+    const bound = performance.now() + FOLLOW_BOUND;
+    let isLoaded = false;
+    while (
+      recover(agent, agent === this.#mapped ? isDead : () => false) === "later"
+    ) {
+      if (performance.now() > bound) return;
+      if (isLoaded) await pause();
+      else await this.loadClasses();
+      isLoaded = true;
+    }
+  }
+}
+
+function keyOf({ at, generation }: Place): string {
+  return `${at}#${generation}`;
+}
+
+function isDead(pid: number): boolean {
+  return pid !== Deno.pid && hasEnded(pid);
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    startTimer(resolve, RETRY, { unref: true });
+  });
+}
+
+function allocateShared(): SharedArrayBuffer {
+  for (const size of SHARED_SIZES) {
+    try {
+      return new SharedArrayBuffer(size);
+    } catch {
+      // Less address space than usual.
+    }
+  }
+  throw new ArenaFullError(
+    "Cannot create shared memory: there is no address space for it",
+  );
+}
+
+/** The homes as this thread sees them. */
+export const homes: Homes = new Homes();
+
+hub.homes = homes;

@@ -1,0 +1,129 @@
+// Copyright 2026 the multitask authors. MIT license.
+// An end of a pipe as a process sees it: a reference to the pipe, which lives
+// here or in another process of the program.
+
+import { handle } from "./_codec.ts";
+import type {
+  ConnectionEnd,
+  Received,
+  SendOptions,
+} from "./_connection_end.ts";
+import { hub } from "./_hub.ts";
+import { PipeCore } from "./_pipe_core.ts";
+import { QueueOp } from "./_queue_core.ts";
+import type { Reference } from "./_reference.ts";
+import { claimReference, registerHandle } from "./_shared.ts";
+import { HandleNumber } from "./_shared_object.ts";
+import type { Wait } from "./_waiting.ts";
+
+/** So many bytes may be on their way without waiting for an answer. */
+const UNANSWERED_LIMIT = 1 << 18;
+
+/** An end of a pipe that was made here. */
+interface Made {
+  readonly core: PipeCore;
+  readonly part: 0 | 1;
+}
+
+/** Says how to make the connection around an end that arrives. */
+export function onPipeEnd(make: (end: PipeEnd) => object): void {
+  registerHandle(
+    HandleNumber.Connection,
+    // A connection is a handle by itself, as not all are: see `attach`.
+    PipeEnd.prototype,
+    () => make(new PipeEnd()),
+    (place) => new PipeCore(place),
+  );
+}
+
+/** See the file comment. */
+export class PipeEnd implements ConnectionEnd {
+  readonly #made: Made | undefined;
+  /** There from `attach` on. */
+  #reference!: Reference;
+  /** Bytes on their way to an owner that has not answered for them yet. */
+  #unanswered = 0;
+
+  /** The end of a pipe, or the one that arrives. */
+  constructor(made?: Made) {
+    this.#made = made;
+  }
+
+  attach(connection: object): void {
+    Object.defineProperty(connection, handle, { value: true });
+    this.#reference = claimReference(
+      connection,
+      HandleNumber.Connection,
+      () => this.#made!.core,
+      this.#made?.part,
+    );
+  }
+
+  get closed(): boolean {
+    return this.#reference.closed;
+  }
+
+  async send(message: unknown, options: SendOptions): Promise<boolean> {
+    const { timeout, signal, transfer } = options;
+    const packet = hub.pack(message, "message", transfer);
+    const size = packet.bytes.length;
+    const sent = this.#reference.call(QueueOp.Put, {
+      packet,
+      timeout,
+      signal,
+      undo: ({ number }) => this.#reference.cast(QueueOp.Withdraw, number),
+    });
+    // A message to an owner elsewhere is on its way, in order; while little is,
+    // nobody has to wait for the answers.
+    if (
+      this.#reference.object === undefined &&
+      timeout === undefined && signal === undefined &&
+      this.#unanswered + size <= UNANSWERED_LIMIT
+    ) {
+      this.#unanswered += size;
+      let failure: { error: unknown } | undefined;
+      const going = sent.catch((error) => {
+        failure = { error };
+        throw error;
+      }).finally(() => this.#unanswered -= size);
+      // An owner that is known to be gone has answered already.
+      await undefined;
+      if (failure === undefined) hub.goOn(this.#reference, going);
+      else await going;
+      return true;
+    }
+    return await sent !== undefined;
+  }
+
+  async recv({ timeout, signal }: Wait): Promise<Received | undefined> {
+    const done = await this.#reference.call(QueueOp.Get, {
+      timeout,
+      signal,
+      undo: ({ number, packet }) =>
+        this.#reference.cast(QueueOp.Unget, number, packet),
+    });
+    if (done === undefined) return undefined;
+    const message = hub.unpack(done.packet);
+    return {
+      message,
+      // A copy: the frame's bytes may be read over by then.
+      giveBack: () =>
+        this.#reference.cast(QueueOp.Unget, done.number, hub.pack(message)),
+    };
+  }
+
+  async ready({ timeout, signal }: Wait): Promise<boolean> {
+    const done = await this.#reference.call(QueueOp.Ready, { timeout, signal });
+    return done !== undefined;
+  }
+
+  close(): void {
+    if (this.#reference.closed) return;
+    this.#reference.markClosed();
+    hub.release(this.#reference);
+  }
+
+  gone(): Promise<void> {
+    return Promise.resolve();
+  }
+}
