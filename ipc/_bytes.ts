@@ -46,6 +46,7 @@ function cutFromSlab(
 export class ByteWriter {
   bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;
+  #lent: Uint8Array<ArrayBuffer>[] = [];
   pos = 0;
 
   constructor(capacity = 256) {
@@ -66,6 +67,7 @@ export class ByteWriter {
     grown.set(this.bytes.subarray(0, this.pos));
     this.bytes = grown;
     this.#view = new DataView(grown.buffer);
+    this.#lent = [];
   }
 
   u8(value: number): void {
@@ -167,9 +169,25 @@ export class ByteWriter {
     const taken = this.bytes.subarray(0, size);
     this.bytes = new Uint8Array(256);
     this.#view = new DataView(this.bytes.buffer);
+    this.#lent = [];
     return taken;
   }
+
+  /**
+   * Lends what was written, without a copy: until the next write. The writer
+   * starts anew.
+   */
+  lend(): Uint8Array<ArrayBuffer> {
+    const size = this.pos;
+    if (size > 0x10000) return this.take();
+    this.pos = 0;
+    if (size > LENT_VIEWS) return this.bytes.subarray(0, size);
+    return this.#lent[size] ??= this.bytes.subarray(0, size);
+  }
 }
+
+/** Views of so many bytes and less are made once. */
+const LENT_VIEWS = 128;
 
 /** Up to this many bytes, a DataView costs more than what it saves. */
 const FEW_BYTES = 256;

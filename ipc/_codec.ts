@@ -196,14 +196,17 @@ class Encoder {
   readonly #keys = new Numbering<string>();
   #handles: Handle[] | undefined;
   #depth = 0;
+  #foreign = false;
   busy = false;
 
-  encode(value: unknown): Encoded {
+  encode(value: unknown, foreign: boolean, lend: boolean): Encoded {
     this.busy = true;
+    this.#foreign = foreign;
     try {
       this.#value(value);
       const handles = this.#handles ?? NO_HANDLES;
-      return { bytes: this.#out.take(), handles };
+      const bytes = lend ? this.#out.lend() : this.#out.take();
+      return { bytes, handles };
     } finally {
       this.#out.pos = 0;
       this.#objects.forget(0);
@@ -334,6 +337,14 @@ class Encoder {
 
   #special(value: object, prototype: unknown): void {
     const out = this.#out;
+    if (this.#foreign && (handle in value || parts in value)) {
+      throw new Unsendable(
+        value,
+        `is ${
+          shown(value)
+        }, which is shared within one program; share objects with other programs by a Manager`,
+      );
+    }
     if (handle in value) {
       const handles = this.#handles ??= [];
       out.u8(Tag.Handle);
@@ -485,6 +496,10 @@ export interface EncodeOptions {
   root?: string;
   /** Buffers to detach once the value is encoded. */
   transfer?: readonly ArrayBuffer[] | undefined;
+  /** Whether it is for another program: objects of this one stay here. */
+  foreign?: boolean;
+  /** Whether the bytes are only needed until the next call. */
+  lend?: boolean;
 }
 
 /**
@@ -497,7 +512,11 @@ export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
   checkTransfer(options.transfer);
   let encoded: Encoded;
   try {
-    encoded = encoder.encode(value);
+    encoded = encoder.encode(
+      value,
+      options.foreign === true,
+      options.lend === true,
+    );
   } catch (error) {
     const root = options.root ?? "value";
     if (error instanceof Unsendable) {
@@ -587,6 +606,8 @@ export interface DecodeOptions {
   handle?: (index: number) => unknown;
   /** Finds an error class that is neither built in nor ours. */
   errorClass?: ErrorClassLookup | undefined;
+  /** Whether it comes from another program, which makes no objects here. */
+  foreign?: boolean;
 }
 
 const NO_BYTES = new ByteReader(new Uint8Array());
@@ -751,6 +772,7 @@ class Decoder {
       case Tag.Error:
         return this.#error();
       case Tag.Composite: {
+        if (this.#options.foreign) this.#corrupt("object");
         const at = this.#refs.length;
         this.#refs.push(undefined);
         const make = composites.get(input.u8());

@@ -137,14 +137,16 @@ export abstract class HandleTable {
 
   /**
    * Encodes a value with the handles in it, each under a lease of its own.
-   * Throws `SerializationError`; nothing is leased then.
+   * Throws `SerializationError`; nothing is leased then. Bytes that are lent
+   * are only valid until the next call.
    */
   pack(
     value: unknown,
     root = "value",
     transfer?: readonly ArrayBuffer[],
+    lend = false,
   ): Packet {
-    const { bytes, handles } = encode(value, { root, transfer });
+    const { bytes, handles } = encode(value, { root, transfer, lend });
     if (handles.length === 0) return { bytes, refs: NO_REFS };
     return { bytes, refs: handles.map((object) => this.#lease(object)) };
   }

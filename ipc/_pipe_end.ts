@@ -65,7 +65,13 @@ export class PipeEnd implements ConnectionEnd {
 
   async send(message: unknown, options: SendOptions): Promise<boolean> {
     const { timeout, signal, transfer } = options;
-    const packet = hub.pack(message, "message", transfer);
+    signal?.throwIfAborted();
+    const stream = this.#pipe?.outgoing(this.#reference.part);
+    let packet = hub.pack(message, "message", transfer, stream !== undefined);
+    if (stream !== undefined) {
+      if (stream.tryPut(packet) !== undefined) return true;
+      packet = { bytes: packet.bytes.slice(), refs: packet.refs };
+    }
     const size = packet.bytes.length;
     const sent = this.#reference.call(QueueOp.Put, {
       packet,
@@ -76,7 +82,7 @@ export class PipeEnd implements ConnectionEnd {
     // A message to an owner elsewhere is on its way, in order; while little is,
     // nobody has to wait for the answers.
     if (
-      this.#reference.object === undefined &&
+      this.#reference.direct === undefined &&
       timeout === undefined && signal === undefined &&
       this.#unanswered + size <= UNANSWERED_LIMIT
     ) {
@@ -95,7 +101,22 @@ export class PipeEnd implements ConnectionEnd {
     return await sent !== undefined;
   }
 
+  /** The pipe, where this thread works on its memory and has done so before. */
+  get #pipe(): PipeCore | undefined {
+    const { direct, used } = this.#reference;
+    return used ? direct as PipeCore | undefined : undefined;
+  }
+
   async recv({ timeout, signal }: Wait): Promise<Received | undefined> {
+    signal?.throwIfAborted();
+    const stream = this.#pipe?.incoming(this.#reference.part);
+    const got = stream?.tryGet((packet) => hub.unpack(packet));
+    if (got !== undefined) {
+      return {
+        message: got.value,
+        giveBack: () => this.#giveBack(got.number, got.value),
+      };
+    }
     const done = await this.#reference.call(QueueOp.Get, {
       timeout,
       signal,
@@ -106,10 +127,13 @@ export class PipeEnd implements ConnectionEnd {
     const message = hub.unpack(done.packet);
     return {
       message,
-      // A copy: the frame's bytes may be read over by then.
-      giveBack: () =>
-        this.#reference.cast(QueueOp.Unget, done.number, hub.pack(message)),
+      giveBack: () => this.#giveBack(done.number, message),
     };
+  }
+
+  #giveBack(number: number, message: unknown): void {
+    // Anew: the bytes that it came in may be written over by now.
+    this.#reference.cast(QueueOp.Unget, number, hub.pack(message));
   }
 
   async ready({ timeout, signal }: Wait): Promise<boolean> {

@@ -53,6 +53,8 @@ export interface QueueType {
   readonly number: number;
   /** The order in which items leave. */
   readonly kind: number;
+  /** Whether it is counted which items are done. */
+  readonly joinable?: boolean;
 }
 
 function ended(action: "put" | "get"): Error {
@@ -77,7 +79,7 @@ export abstract class QueueBase<T>
 
   /** Makes a queue. For the public classes. */
   constructor(
-    { number, kind }: QueueType,
+    { number, kind, joinable = false }: QueueType,
     maxsize: number,
     options: SharedOptions,
   ) {
@@ -89,6 +91,7 @@ export abstract class QueueBase<T>
         new QueueCore({ agent: homes.agentFor("create queue", options.home) }, {
           ended,
           kind,
+          joinable,
           limit: maxsize,
         }),
     );
@@ -96,9 +99,22 @@ export abstract class QueueBase<T>
     this.#core = this.#reference.direct as QueueCore | undefined;
   }
 
-  /** Encodes an item. */
-  protected pack(item: T, transfer?: readonly ArrayBuffer[]): Packet {
-    return hub.pack(item, "item", transfer);
+  /** Encodes an item; what is lent is only valid until the next call. */
+  protected pack(
+    item: T,
+    transfer: readonly ArrayBuffer[] | undefined,
+    lend: boolean,
+  ): Packet {
+    return hub.pack(item, "item", transfer, lend);
+  }
+
+  /** Puts an item if there is room at once; gives the packet if there is none. */
+  #tryPut(item: T, transfer?: readonly ArrayBuffer[]): Packet | undefined {
+    const core = this.#core;
+    const packet = this.pack(item, transfer, core !== undefined);
+    if (core === undefined) return packet;
+    if (core.tryPut(packet) !== undefined) return undefined;
+    return { bytes: packet.bytes.slice(), refs: packet.refs };
   }
 
   /** Decodes an item. */
@@ -124,8 +140,8 @@ export abstract class QueueBase<T>
     const { timeout, signal } = checkWait("put", options);
     checkOpen(this.#reference, "put to the queue");
     signal?.throwIfAborted(); // Before anything is taken away.
-    const packet = this.pack(item, options?.transfer);
-    if (this.#core?.tryPut(packet) !== undefined) return;
+    const packet = this.#tryPut(item, options?.transfer);
+    if (packet === undefined) return;
     const done = await this.#reference.call(QueueOp.Put, {
       packet,
       timeout,
@@ -156,8 +172,8 @@ export abstract class QueueBase<T>
   putSync(item: T, options?: WaitSyncOptions): void {
     const { timeout } = checkWait("put", options);
     checkOpen(this.#reference, "put to the queue");
-    const packet = this.pack(item);
-    if (this.#core?.tryPut(packet) !== undefined) return;
+    const packet = this.#tryPut(item);
+    if (packet === undefined) return;
     const done = this.#reference.callSync(QueueOp.Put, { packet, timeout });
     if (done === undefined) throw this.#full(item, timeout);
   }

@@ -6,7 +6,7 @@
 //   - nobody waits to put while there is room;
 //   - items leave in the order of the kind; a putter that waits comes after all
 //     items, and waiters are served first in, first out;
-//   - `Count` is the number of items, `Used` what they take of the limit.
+//   - `Count` is the number of items, `Used` the bytes of those of a stream.
 //
 // An item is a record (_records.ts). Where it is, and whose:
 //
@@ -96,18 +96,19 @@ const Word = {
   Limit: ObjectWord.Own + 1,
   Flags: ObjectWord.Own + 2,
   Count: ObjectWord.Own + 3,
+  /** Of a stream, the bytes that are there. */
   Used: ObjectWord.Own + 4,
   /** The record that leaves next, and the one that came last. */
   Head: ObjectWord.Own + 5,
   Tail: ObjectWord.Own + 6,
   NextNumber: ObjectWord.Own + 7,
-  /** Items that were put and not yet done. */
+  /** Items that were put and not yet done, where that is counted. */
   Unfinished: ObjectWord.Own + 8,
   Records: ObjectWord.Own + 9,
   Heap: ObjectWord.Own + 9 + RecordsWord.Words,
 } as const;
 
-const Flag = { ShutDown: 1, Dropped: 2 } as const;
+const Flag = { ShutDown: 1, Dropped: 2, Joinable: 4 } as const;
 
 /** The lists of waiters. */
 const Line = { Getters: 0, Putters: 1, Watchers: 2, Joiners: 3 } as const;
@@ -130,11 +131,19 @@ export class QueueCore extends Core {
 
   constructor(
     place: CorePlace,
-    { what = "queue", ended, kind = QueueKind.Fifo, limit = 0, type }: {
+    {
+      what = "queue",
+      ended,
+      kind = QueueKind.Fifo,
+      limit = 0,
+      joinable = false,
+      type,
+    }: {
       what?: string;
       ended: EndedError;
       kind?: number;
       limit?: number;
+      joinable?: boolean;
       type?: number;
     },
   ) {
@@ -142,6 +151,7 @@ export class QueueCore extends Core {
       const { int32 } = place.agent;
       int32[at + Word.Kind] = kind;
       int32[at + Word.Limit] = Math.min(limit, MAX_LIMIT);
+      int32[at + Word.Flags] = joinable ? Flag.Joinable : 0;
     });
     this.what = what;
     this.#ended = ended;
@@ -346,7 +356,9 @@ export class QueueCore extends Core {
    * that the next call overwrites: decode them at once. Large ones are read by
    * `read` where they lie.
    */
-  tryGet<T>(read: (packet: Packet) => T): { value: T } | undefined {
+  tryGet<T>(
+    read: (packet: Packet) => T,
+  ): { value: T; number: number } | undefined {
     const { agent, at } = this;
     const { int32 } = agent;
     if (
@@ -355,6 +367,7 @@ export class QueueCore extends Core {
     ) return undefined;
     this.enter();
     let packet: Packet;
+    let number: number;
     let large = 0;
     try {
       if (int32[at + Word.Count] === 0) {
@@ -365,6 +378,7 @@ export class QueueCore extends Core {
         return undefined;
       }
       const record = take(agent, at);
+      number = int32[record + RecordWord.Number]!;
       const bytes = int32[record + RecordWord.Length]! +
         int32[record + RecordWord.Refs]!;
       if (isLarge(bytes)) {
@@ -372,7 +386,7 @@ export class QueueCore extends Core {
         agent.hold(Hand.Get, at, record);
         packet = packetOf(agent, record);
       } else {
-        packet = packetOf(agent, record, scratch);
+        packet = smallPacketOf(agent, record);
         freeRecord(agent, at + Word.Records, record);
       }
       if (firstOf(agent, listOf(at, Line.Putters)) !== 0) serve(agent, at);
@@ -381,9 +395,9 @@ export class QueueCore extends Core {
       agent.rollBack();
       throw error;
     }
-    if (large === 0) return { value: read(packet) };
+    if (large === 0) return { value: read(packet), number };
     try {
-      return { value: read(packet) };
+      return { value: read(packet), number };
     } finally {
       this.#discard(large);
     }
@@ -539,6 +553,11 @@ export class QueueCore extends Core {
 
 const NO_BYTES = new Uint8Array(0);
 const scratch = new Uint8Array(2048);
+/** Views of the first bytes of it, which are made once. */
+const scratchViews: Uint8Array[] = [];
+
+/** A loop beats a call into the engine for less than this. */
+const FEW_BYTES = 64;
 
 function refsOf(packet: Packet): Uint8Array {
   if (packet.refs.length === 0) return NO_BYTES;
@@ -558,33 +577,44 @@ function write(
   int32[record + RecordWord.Length] = length;
   int32[record + RecordWord.Refs] = refs.length;
   const at = bytesAt(record);
-  if (length < 32) {
-    // A call into the engine costs more than a few bytes.
+  if (length < FEW_BYTES) {
     for (let i = 0; i < length; i++) bytes[at + i] = packet.bytes[i]!;
   } else bytes.set(packet.bytes, at);
   if (refs.length > 0) bytes.set(refs, at + length);
 }
 
-/** The packet of a record: where it lies, or copied. */
-function packetOf(agent: Agent, record: number, into?: Uint8Array): Packet {
+function refsIn(agent: Agent, record: number): Packet["refs"] {
+  const { int32, words: { bytes } } = agent;
+  const length = int32[record + RecordWord.Refs]!;
+  if (length === 0) return NO_REFS;
+  const at = bytesAt(record) + int32[record + RecordWord.Length]!;
+  return readRefs(new ByteReader(bytes.slice(at, at + length)));
+}
+
+/** The packet of a record, where it lies. */
+function packetOf(agent: Agent, record: number): Packet {
+  const at = bytesAt(record);
+  const end = at + agent.int32[record + RecordWord.Length]!;
+  return {
+    bytes: agent.words.bytes.subarray(at, end),
+    refs: refsIn(agent, record),
+  };
+}
+
+/** The packet of a small record, copied: until the next call. */
+function smallPacketOf(agent: Agent, record: number): Packet {
   const { int32, words: { bytes } } = agent;
   const at = bytesAt(record);
   const length = int32[record + RecordWord.Length]!;
-  const refs = int32[record + RecordWord.Refs]!;
   let value: Uint8Array;
-  if (into === undefined) value = bytes.subarray(at, at + length);
-  else {
-    if (length < 32) {
-      for (let i = 0; i < length; i++) into[i] = bytes[at + i]!;
-    } else into.set(bytes.subarray(at, at + length));
-    value = into.subarray(0, length);
+  if (length < FEW_BYTES) {
+    for (let i = 0; i < length; i++) scratch[i] = bytes[at + i]!;
+    value = scratchViews[length] ??= scratch.subarray(0, length);
+  } else {
+    value = scratch.subarray(0, length);
+    value.set(bytes.subarray(at, at + length));
   }
-  return {
-    bytes: value,
-    refs: refs === 0 ? NO_REFS : readRefs(
-      new ByteReader(bytes.slice(at + length, at + length + refs)),
-    ),
-  };
+  return { bytes: value, refs: refsIn(agent, record) };
 }
 
 function kept(packet: Packet): Packet {
@@ -606,9 +636,16 @@ function costOfRecord(agent: Agent, at: number, record: number): number {
   );
 }
 
+function isJoinable(agent: Agent, at: number): boolean {
+  return (agent.int32[at + Word.Flags]! & Flag.Joinable) !== 0;
+}
+
 function hasRoom(agent: Agent, at: number, cost: number): boolean {
   const { int32 } = agent;
   const limit = int32[at + Word.Limit]!;
+  if (int32[at + Word.Kind] !== QueueKind.Stream) {
+    return limit === 0 || int32[at + Word.Count]! < limit;
+  }
   // An item larger than the whole limit fits when nothing else is there.
   return limit === 0 || int32[at + Word.Used]! + cost <= limit ||
     int32[at + Word.Count] === 0;
@@ -617,6 +654,7 @@ function hasRoom(agent: Agent, at: number, cost: number): boolean {
 function count(agent: Agent, at: number, record: number, sign: 1 | -1): void {
   const { int32 } = agent;
   agent.set(at + Word.Count, int32[at + Word.Count]! + sign);
+  if (int32[at + Word.Kind] !== QueueKind.Stream) return;
   agent.set(
     at + Word.Used,
     int32[at + Word.Used]! + sign * costOfRecord(agent, at, record),
@@ -629,7 +667,9 @@ function accept(agent: Agent, at: number, record: number): number {
   const number = int32[at + Word.NextNumber]! + 1 | 0;
   agent.set(at + Word.NextNumber, number);
   int32[record + RecordWord.Number] = number;
-  agent.set(at + Word.Unfinished, int32[at + Word.Unfinished]! + 1);
+  if (isJoinable(agent, at)) {
+    agent.set(at + Word.Unfinished, int32[at + Word.Unfinished]! + 1);
+  }
   const kind = int32[at + Word.Kind];
   if (kind === QueueKind.Priority) pushHeap(agent, at + Word.Heap, record);
   else if (kind === QueueKind.Lifo) pushFirst(agent, at, record);
@@ -741,6 +781,7 @@ function removeNumber(
 /** So many items are done. */
 function finish(agent: Agent, at: number, items: number): void {
   const { int32 } = agent;
+  if (!isJoinable(agent, at)) return;
   // What was got and then dropped may have been marked as done before.
   const left = Math.max(int32[at + Word.Unfinished]! - items, 0);
   agent.set(at + Word.Unfinished, left);

@@ -22,7 +22,7 @@
 // nobody receives holds the other side up by its full socket, not our memory.
 
 import { type ByteStream, Channel, kept } from "./_channel.ts";
-import { decode, encode, handle, parts } from "./_codec.ts";
+import { decode, encode } from "./_codec.ts";
 import type {
   ConnectionEnd,
   Received,
@@ -30,10 +30,9 @@ import type {
 } from "./_connection_end.ts";
 import { Inbox } from "./_inbox.ts";
 import { resourceClosed, resourceOpened } from "./_live.ts";
-import { shown } from "./_options.ts";
 import { startTimer } from "./_timer.ts";
 import { type Wait, type Waiter, waitFor } from "./_waiting.ts";
-import { ConnectionClosedError, SerializationError } from "./errors.ts";
+import { ConnectionClosedError } from "./errors.ts";
 
 /** What a socket end needs of a connection; `Deno.Conn` is one. */
 export interface Socket extends ByteStream {
@@ -130,7 +129,7 @@ export class SocketEnd implements ConnectionEnd {
     if (bytes === undefined) return undefined;
     this.#count(-1, bytes);
     return {
-      message: decode(bytes),
+      message: decode(bytes, { foreign: true }),
       giveBack: () => {
         if (this.#closed) return;
         this.#count(1, bytes);
@@ -333,8 +332,7 @@ function pack(
   limit: number,
   transfer: readonly ArrayBuffer[] | undefined,
 ): Uint8Array {
-  const { bytes, handles } = encode(message, { root: "message" });
-  if (handles.length > 0) throw sharedError(message);
+  const { bytes } = encode(message, { root: "message", foreign: true });
   if (bytes.length > limit) {
     throw new RangeError(
       `Cannot send: the message has ${bytes.length} bytes, the other end accepts ${limit} ("maxMessage")`,
@@ -343,46 +341,4 @@ function pack(
   // Only a message that will be sent takes its buffers along.
   if (transfer !== undefined) encode(undefined, { transfer });
   return bytes;
-}
-
-function sharedError(message: unknown): SerializationError {
-  const found = findShared(message, "message");
-  const what = found === undefined
-    ? "message has an error with an object" // Where, the codec alone knows.
-    : `${found.path} is ${shown(found.value)}`;
-  return new SerializationError(
-    `Cannot send: ${what}, which is shared within one program; share objects with other programs by a Manager`,
-    { path: found?.path ?? "message" },
-  );
-}
-
-/** Where the first shared object stands: for the error message only. */
-function findShared(
-  value: unknown,
-  path: string,
-  seen: Set<object> = new Set(),
-): { path: string; value: object } | undefined {
-  if (typeof value !== "object" || value === null || seen.has(value)) return;
-  if (handle in value || parts in value) return { path, value };
-  seen.add(value);
-  for (const [key, item] of itemsOf(value)) {
-    const found = findShared(item, `${path}${key}`, seen);
-    if (found !== undefined) return found;
-  }
-}
-
-function* itemsOf(value: object): Generator<[string, unknown]> {
-  if (value instanceof Map) {
-    for (const [key, item] of value) {
-      yield [`.key(${shown(key)})`, key];
-      yield [`.get(${shown(key)})`, item];
-    }
-  } else if (value instanceof Set) {
-    let index = 0;
-    for (const item of value) yield [`.values[${index++}]`, item];
-  } else {
-    for (const [key, item] of Object.entries(value)) {
-      yield [Array.isArray(value) ? `[${key}]` : `.${key}`, item];
-    }
-  }
 }

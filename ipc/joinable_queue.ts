@@ -53,7 +53,11 @@ export class JoinableQueue<T = unknown> extends QueueBase<T> {
    */
   constructor(maxsize = 0, options: SharedOptions = {}) {
     super(
-      { number: HandleNumber.JoinableQueue, kind: QueueKind.Fifo },
+      {
+        number: HandleNumber.JoinableQueue,
+        kind: QueueKind.Fifo,
+        joinable: true,
+      },
       maxsize,
       options,
     );

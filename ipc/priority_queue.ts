@@ -59,10 +59,10 @@ export class PriorityQueue<T = unknown> extends QueueBase<T> {
   /** The key goes before the value, so that nobody has to decode it. */
   protected override pack(
     item: T,
-    transfer?: readonly ArrayBuffer[],
+    transfer: readonly ArrayBuffer[] | undefined,
   ): Packet {
     const key = priorityKey(item);
-    const { bytes, refs } = super.pack(item, transfer);
+    const { bytes, refs } = super.pack(item, transfer, true);
     const keyed = new Uint8Array(KEY_LENGTH_BYTES + key.length + bytes.length);
     new DataView(keyed.buffer).setUint32(0, key.length, true);
     keyed.set(key, KEY_LENGTH_BYTES);
