@@ -4,9 +4,6 @@
 import { LockCore, LockOp } from "./_lock_core.ts";
 import type { Reference } from "./_reference.ts";
 
-/** The method by which a lock tells the hold that this thread has. */
-export const hold: unique symbol = Symbol("multitask.hold");
-
 /**
  * One acquisition of a lock. A condition gives it up for a while: it is the
  * same hold for its guards when it has come back.

@@ -1,9 +1,8 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { SemaphoreBase } from "./_semaphore_base.ts";
-import { SemaphoreCore } from "./_semaphore_core.ts";
-import { registerHandle, type SharedOptions } from "./_shared.ts";
+import type { SharedOptions } from "./_shared.ts";
 import { HandleNumber } from "./_shared_object.ts";
+import { defineBounded, Semaphore } from "./semaphore.ts";
 
 /**
  * A semaphore that never has more permits than at first: more releases than
@@ -23,14 +22,9 @@ import { HandleNumber } from "./_shared_object.ts";
  * assertThrows(() => semaphore.release());
  * ```
  */
-export class BoundedSemaphore extends SemaphoreBase {
+export class BoundedSemaphore extends Semaphore {
   static {
-    registerHandle(
-      HandleNumber.BoundedSemaphore,
-      this.prototype,
-      () => new this(),
-      (place) => new SemaphoreCore(place),
-    );
+    defineBounded(this, HandleNumber.BoundedSemaphore);
   }
 
   /**
@@ -40,11 +34,6 @@ export class BoundedSemaphore extends SemaphoreBase {
    * @throws {TypeError | RangeError} If `value` is not an integer >= 0.
    */
   constructor(value = 1, options: SharedOptions = {}) {
-    super(
-      HandleNumber.BoundedSemaphore,
-      value,
-      { bounded: true, tracked: true },
-      options,
-    );
+    super(value, options);
   }
 }

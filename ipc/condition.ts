@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { parts, registerComposite } from "./_codec.ts";
-import { type Hold, hold } from "./_hold.ts";
+import type { Hold } from "./_hold.ts";
 import { homes } from "./_homes.ts";
 import {
   checkInteger,
@@ -21,8 +21,8 @@ import {
 import { HandleNumber } from "./_shared_object.ts";
 import { SignalCore, SignalOp } from "./_signal_core.ts";
 import { InvalidStateError } from "./errors.ts";
-import { Lock, type LockGuard } from "./lock.ts";
-import { RLock } from "./rlock.ts";
+import { Lock, type LockGuard, lockHold } from "./lock.ts";
+import { RLock, rlockHold } from "./rlock.ts";
 
 /** Those who wait for a condition: a handle of its own. */
 class Signal {
@@ -158,7 +158,8 @@ export class Condition implements Disposable {
 
   #held(action: string): Hold {
     checkOpen(this.#reference, `${action} the condition`);
-    const held = this.#lock[hold]();
+    const lock = this.#lock;
+    const held = lock instanceof RLock ? rlockHold(lock) : lockHold(lock);
     if (held !== undefined) return held;
     throw new InvalidStateError(
       `Cannot ${action} the condition: acquire it first`,

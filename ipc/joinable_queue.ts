@@ -5,11 +5,11 @@ import {
   type WaitOptions,
   type WaitSyncOptions,
 } from "./_options.ts";
-import { attachQueue, QueueBase } from "./_queue_base.ts";
 import { QueueKind, QueueOp } from "./_queue_core.ts";
-import { checkOpen, registerHandle, type SharedOptions } from "./_shared.ts";
+import { checkOpen } from "./_shared.ts";
 import { HandleNumber } from "./_shared_object.ts";
 import { TimeoutError } from "./errors.ts";
+import { defineQueue, Queue, referenceOf } from "./queue.ts";
 
 /**
  * A {@linkcode Queue} that knows which items are done: whoever gets an item
@@ -35,32 +35,13 @@ import { TimeoutError } from "./errors.ts";
  * await joined;
  * ```
  */
-export class JoinableQueue<T = unknown> extends QueueBase<T> {
+export class JoinableQueue<T = unknown> extends Queue<T> {
   static {
-    registerHandle(
-      HandleNumber.JoinableQueue,
-      this.prototype,
-      () => new this(),
-      attachQueue,
-    );
-  }
-
-  /**
-   * Makes a queue that belongs to this process.
-   *
-   * @param maxsize How many items fit before `put` waits; 0 is without a limit.
-   * @throws {TypeError | RangeError} If `maxsize` is not an integer >= 0.
-   */
-  constructor(maxsize = 0, options: SharedOptions = {}) {
-    super(
-      {
-        number: HandleNumber.JoinableQueue,
-        kind: QueueKind.Fifo,
-        joinable: true,
-      },
-      maxsize,
-      options,
-    );
+    defineQueue(this, {
+      number: HandleNumber.JoinableQueue,
+      kind: QueueKind.Fifo,
+      joinable: true,
+    });
   }
 
   /**
@@ -70,8 +51,8 @@ export class JoinableQueue<T = unknown> extends QueueBase<T> {
    * where the queue is out of reach at the next awaited call.
    */
   taskDone(): void {
-    checkOpen(this.reference, "mark a task as done");
-    this.reference.cast(QueueOp.TaskDone);
+    checkOpen(referenceOf(this), "mark a task as done");
+    referenceOf(this).cast(QueueOp.TaskDone);
   }
 
   /**
@@ -81,16 +62,19 @@ export class JoinableQueue<T = unknown> extends QueueBase<T> {
    */
   async join(options?: WaitOptions): Promise<void> {
     const { timeout, signal } = checkWait("join", options);
-    checkOpen(this.reference, "join the queue");
-    const done = await this.reference.call(QueueOp.Join, { timeout, signal });
+    checkOpen(referenceOf(this), "join the queue");
+    const done = await referenceOf(this).call(QueueOp.Join, {
+      timeout,
+      signal,
+    });
     if (done === undefined) throw this.#late(timeout);
   }
 
   /** The blocking form of {@linkcode JoinableQueue.join}. */
   joinSync(options?: WaitSyncOptions): void {
     const { timeout } = checkWait("join", options);
-    checkOpen(this.reference, "join the queue");
-    const done = this.reference.callSync(QueueOp.Join, { timeout });
+    checkOpen(referenceOf(this), "join the queue");
+    const done = referenceOf(this).callSync(QueueOp.Join, { timeout });
     if (done === undefined) throw this.#late(timeout);
   }
 

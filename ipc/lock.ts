@@ -1,6 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { Hold, hold } from "./_hold.ts";
+import { Hold } from "./_hold.ts";
 import { homes } from "./_homes.ts";
 import { hub } from "./_hub.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
@@ -29,6 +29,9 @@ export interface LockGuard extends Disposable {
   /** Gives the lock back. Idempotent, and needs no `await`. */
   release(): void;
 }
+
+/** The hold of a lock that this thread has, for a condition. */
+export let lockHold: (lock: Lock) => Hold | undefined;
 
 class Guard extends Hold implements LockGuard {
   [Symbol.dispose](): void {
@@ -74,6 +77,7 @@ export class Lock implements Disposable {
       () => new this(),
       (place) => new LockCore(place),
     );
+    lockHold = (lock) => lock.#last?.isHeld ? lock.#last : undefined;
   }
 
   readonly #reference: Reference;
@@ -147,11 +151,6 @@ export class Lock implements Disposable {
 
   #guard(outcome: number): Guard {
     return this.#last = new Guard(this.#reference, outcome);
-  }
-
-  /** The hold that this thread has, for a condition. */
-  [hold](): Hold | undefined {
-    return this.#last?.isHeld ? this.#last : undefined;
   }
 
   /**

@@ -54,7 +54,11 @@ export { Listener, type ListenerOptions } from "./listener.ts";
 export { Lock, type LockGuard } from "./lock.ts";
 export { Pipe, type PipeOptions } from "./pipe.ts";
 export { PriorityQueue } from "./priority_queue.ts";
-export { Queue } from "./queue.ts";
+export {
+  Queue,
+  type QueuePutOptions,
+  type QueueShutdownOptions,
+} from "./queue.ts";
 export { RLock, type RLockAcquireOptions } from "./rlock.ts";
 export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export {
@@ -77,5 +81,4 @@ export type { ClientTlsOptions, ListenerTlsOptions } from "./_network.ts";
 export type { NumberOf, NumberType, TypedArrayOf } from "./_number_types.ts";
 export type { WaitOptions, WaitSyncOptions } from "./_options.ts";
 export type { PeerOptions } from "./_peer.ts";
-export type { QueuePutOptions, QueueShutdownOptions } from "./_queue_base.ts";
 export type { SharedOptions } from "./_shared.ts";

@@ -1,12 +1,32 @@
 // Copyright 2026 the multitask authors. MIT license.
 
+import { hub } from "./_hub.ts";
 import type { Packet } from "./_packet.ts";
 import { KEY_LENGTH_BYTES } from "./_priority_heap.ts";
 import { priorityKey } from "./_priority_key.ts";
-import { attachQueue, QueueBase } from "./_queue_base.ts";
 import { QueueKind } from "./_queue_core.ts";
-import { registerHandle, type SharedOptions } from "./_shared.ts";
 import { HandleNumber } from "./_shared_object.ts";
+import { defineQueue, Queue } from "./queue.ts";
+
+/** The key goes before the value, so that nobody has to decode it. */
+function pack(
+  item: unknown,
+  transfer: readonly ArrayBuffer[] | undefined,
+): Packet {
+  const key = priorityKey(item);
+  const { bytes, refs } = hub.pack(item, "item", transfer, true);
+  const keyed = new Uint8Array(KEY_LENGTH_BYTES + key.length + bytes.length);
+  new DataView(keyed.buffer).setUint32(0, key.length, true);
+  keyed.set(key, KEY_LENGTH_BYTES);
+  keyed.set(bytes, KEY_LENGTH_BYTES + key.length);
+  return { bytes: keyed, refs };
+}
+
+function unpack({ bytes, refs }: Packet): unknown {
+  const { buffer, byteOffset } = bytes;
+  const length = new DataView(buffer, byteOffset).getUint32(0, true);
+  return hub.unpack({ bytes: bytes.subarray(KEY_LENGTH_BYTES + length), refs });
+}
 
 /**
  * A queue for threads and processes that gives the lowest item first.
@@ -32,48 +52,13 @@ import { HandleNumber } from "./_shared_object.ts";
  * assertEquals(await queue.get(), [1, "second"]);
  * ```
  */
-export class PriorityQueue<T = unknown> extends QueueBase<T> {
+export class PriorityQueue<T = unknown> extends Queue<T> {
   static {
-    registerHandle(
-      HandleNumber.PriorityQueue,
-      this.prototype,
-      () => new this(),
-      attachQueue,
-    );
-  }
-
-  /**
-   * Makes a queue that belongs to this process.
-   *
-   * @param maxsize How many items fit before `put` waits; 0 is without a limit.
-   * @throws {TypeError | RangeError} If `maxsize` is not an integer >= 0.
-   */
-  constructor(maxsize = 0, options: SharedOptions = {}) {
-    super(
-      { number: HandleNumber.PriorityQueue, kind: QueueKind.Priority },
-      maxsize,
-      options,
-    );
-  }
-
-  /** The key goes before the value, so that nobody has to decode it. */
-  protected override pack(
-    item: T,
-    transfer: readonly ArrayBuffer[] | undefined,
-  ): Packet {
-    const key = priorityKey(item);
-    const { bytes, refs } = super.pack(item, transfer, true);
-    const keyed = new Uint8Array(KEY_LENGTH_BYTES + key.length + bytes.length);
-    new DataView(keyed.buffer).setUint32(0, key.length, true);
-    keyed.set(key, KEY_LENGTH_BYTES);
-    keyed.set(bytes, KEY_LENGTH_BYTES + key.length);
-    return { bytes: keyed, refs };
-  }
-
-  protected override unpack({ bytes, refs }: Packet): T {
-    const { buffer, byteOffset } = bytes;
-    const length = new DataView(buffer, byteOffset).getUint32(0, true);
-    const start = KEY_LENGTH_BYTES + length;
-    return super.unpack({ bytes: bytes.subarray(start), refs });
+    defineQueue(this, {
+      number: HandleNumber.PriorityQueue,
+      kind: QueueKind.Priority,
+      pack,
+      unpack,
+    });
   }
 }

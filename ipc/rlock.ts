@@ -1,6 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { Hold, hold } from "./_hold.ts";
+import { Hold } from "./_hold.ts";
 import { homes } from "./_homes.ts";
 import { hub } from "./_hub.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
@@ -61,6 +61,9 @@ class Guard implements LockGuard {
   }
 }
 
+/** The hold of a lock that this thread has, for a condition. */
+export let rlockHold: (lock: RLock) => Hold | undefined;
+
 interface Storage {
   getStore(): Levels | undefined;
   run<R>(levels: Levels, fn: () => R): R;
@@ -109,6 +112,7 @@ export class RLock implements Disposable {
       () => new this(),
       (place) => new LockCore(place),
     );
+    rlockHold = (lock) => lock.#held()?.hold;
   }
 
   readonly #reference: Reference;
@@ -251,11 +255,6 @@ export class RLock implements Disposable {
       );
     }
     guard.release();
-  }
-
-  /** The hold that this thread has, for a condition. */
-  [hold](): Hold | undefined {
-    return this.#held()?.hold;
   }
 
   /**

@@ -1,9 +1,9 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { attachQueue, QueueBase } from "./_queue_base.ts";
 import { QueueKind } from "./_queue_core.ts";
-import { registerHandle, type SharedOptions } from "./_shared.ts";
+import type { SharedOptions } from "./_shared.ts";
 import { HandleNumber } from "./_shared_object.ts";
+import { defineQueue, Queue } from "./queue.ts";
 
 /**
  * A {@linkcode Queue} without a limit: `put` never waits.
@@ -24,22 +24,16 @@ import { HandleNumber } from "./_shared_object.ts";
  * assertEquals(queue.empty, true);
  * ```
  */
-export class SimpleQueue<T = unknown> extends QueueBase<T> {
+export class SimpleQueue<T = unknown> extends Queue<T> {
   static {
-    registerHandle(
-      HandleNumber.SimpleQueue,
-      this.prototype,
-      () => new this(),
-      attachQueue,
-    );
+    defineQueue(this, {
+      number: HandleNumber.SimpleQueue,
+      kind: QueueKind.Fifo,
+    });
   }
 
   /** Makes a queue that belongs to this process. */
   constructor(options: SharedOptions = {}) {
-    super(
-      { number: HandleNumber.SimpleQueue, kind: QueueKind.Fifo },
-      0,
-      options,
-    );
+    super(0, options);
   }
 }
