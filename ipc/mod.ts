@@ -1,7 +1,8 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 /**
- * Communication between processes: queues, pipes, locks, events.
+ * Communication between threads, processes and machines: queues, pipes, locks,
+ * shared values and memory, message connections.
  *
  * ```ts
  * import { Lock, Queue } from "@multitask/std/ipc";
@@ -16,23 +17,61 @@
  * assertEquals(await queue.get(), 1);
  * ```
  *
- * An object lives in the process that made it, its owner. Pass it in the `args`
- * of a `Process`, in items of a queue or messages of a pipe, as it is or
- * anywhere in a value: whoever gets it works on the same object. Operations
- * travel to the owner through the processes between, which are its ancestors
- * and theirs; when the owner ends, whoever waits gets an error that names it.
+ * ## Which one, when
+ *
+ * | you want to | take |
+ * | --- | --- |
+ * | hand work or results to others | {@linkcode Queue}; with `maxsize` for back-pressure |
+ * | know when all of it is done | {@linkcode JoinableQueue} |
+ * | take the most urgent, or the newest, first | {@linkcode PriorityQueue}, {@linkcode LifoQueue} |
+ * | talk with one other process | {@linkcode Pipe} |
+ * | talk with another program or machine | {@linkcode Listener} and {@linkcode Client} |
+ * | let one in at a time | {@linkcode Lock}; {@linkcode RLock} where a holder comes again |
+ * | let `n` in at a time | {@linkcode BoundedSemaphore}; {@linkcode Semaphore} to count or to signal |
+ * | wait until something has happened, once for all | {@linkcode Event} |
+ * | wait until a state is as you need it | {@linkcode Condition} |
+ * | start the next round together | {@linkcode Barrier} |
+ * | count, or share a number | {@linkcode Value} |
+ * | share many numbers, or bytes | {@linkcode SharedArray}, {@linkcode SharedMemory}, {@linkcode ShareableList} |
+ * | wait for the first of several | {@linkcode wait} |
+ *
+ * ## Where an object lives, and what it costs
+ *
+ * An object belongs to the process that made it, its owner. Pass it in the
+ * `args` of a `Process`, in items of a queue or messages of a pipe, as it is or
+ * anywhere in a value: whoever gets it works on the same object, with the same
+ * methods. When the owner ends, whoever waits gets a
+ * {@linkcode ProcessExitError} that names it.
+ *
+ * | home | reached directly by | others |
+ * | --- | --- | --- |
+ * | `"mapped"`: memory that the processes of the program map. The default where `--allow-ffi` is granted whole (Linux) | every process and thread with `--allow-ffi` | through the owner |
+ * | `"shared"`: a `SharedArrayBuffer`. The default elsewhere | the threads of the owner's process | through the owner |
+ *
+ * Directly an operation that does not wait is a few changes of memory, well
+ * under a microsecond; a wake-up in another process takes some ten. Through the
+ * owner it is a message there and back, some forty microseconds, or a few of
+ * them where many are under way at once. `bench/` has the figures.
+ *
+ * A lock, a permit of a bounded semaphore and an item of a queue survive whoever
+ * had them in hand: what a dead process held is free again, and the next holder
+ * sees `guard.abandoned`.
+ *
+ * What waits returns a promise. Its blocking form ends in `Sync`; it stops the
+ * event loop and is for code in a thread or child that has nothing else to do.
+ *
+ * ## Coming from Python
  *
  * | Python | here |
  * | --- | --- |
- * | `multiprocessing.Queue` | {@linkcode Queue}: `put` resolves when the queue has the item |
- * | `multiprocessing.Pipe` | {@linkcode Pipe} |
- * | `multiprocessing.Lock` | {@linkcode Lock}: freed when its holder dies |
- * | `multiprocessing.Event` | {@linkcode Event} |
- * | `multiprocessing.connection.Listener`, `Client` | {@linkcode Listener}, {@linkcode Client}: between programs, also over a network |
- * | `multiprocessing.connection.wait` | {@linkcode wait} |
- *
- * What waits returns a promise. Its blocking form ends in `Sync`; it stops the
- * event loop and is for code in a child that has nothing else to do.
+ * | `multiprocessing.Queue`, `JoinableQueue`, `SimpleQueue` | the same names; `put` resolves when the queue has the item, `size` is exact, `shutdown` as in 3.13 |
+ * | `queue.LifoQueue`, `PriorityQueue` | the same names, for processes as well; ties keep their order |
+ * | `multiprocessing.Pipe`, `Connection` | {@linkcode Pipe}, {@linkcode Connection} |
+ * | `multiprocessing.connection.Listener`, `Client`, `wait` | the same names; a stranger never ends `accept` |
+ * | `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore` | the same names; `acquire` gives a guard for `using`; freed when the holder dies |
+ * | `Condition`, `Event`, `Barrier` | the same names |
+ * | `Value`, `Array` | {@linkcode Value} with atomic `add`, {@linkcode SharedArray} with a typed `view` |
+ * | `shared_memory.SharedMemory`, `ShareableList` | the same names, without a resource tracker |
  *
  * @module
  */
