@@ -65,19 +65,20 @@ export function recover(
   agent: Agent,
   isDead: (pid: number) => boolean,
 ): "nobody" | "done" | "later" {
-  const dead = findDead(agent, isDead);
-  if (dead.length === 0) return "nobody";
+  const suspects = findDead(agent, isDead);
+  if (suspects.length === 0) return "nobody";
   const { words } = agent;
   const holder = words.compareExchange(ArenaWord.Reaper, 0, agent.name);
   const isOurs = holder === agent.name; // Called again by itself.
   if (holder !== 0 && !isOurs) {
     // Whoever does it may have died in it.
-    const names = dead.map(({ name }) => name);
     if (
-      !names.includes(holder) ||
+      !suspects.some(({ name }) => name === holder) ||
       words.compareExchange(ArenaWord.Reaper, holder, agent.name) !== holder
     ) return "later";
   }
+  // Somebody may have done it meanwhile, and the row be another one's.
+  const dead = findDead(agent, isDead);
   try {
     for (const { row } of dead) undo(agent, row);
     if (agent.isBusy || isOurs) return "later";
