@@ -90,15 +90,19 @@ export const Parked = {
 /** What an agent's row stands for. */
 export const AgentPhase = { Free: 0, Live: 1, Dead: 2 } as const;
 
-/** Words of every object's slot. */
+/**
+ * Words of every object's slot. What changes with each operation stands close
+ * together, from `Guard` on: processors pass memory on in lines of 16 words.
+ */
 export const ObjectWord = {
   /** The number of its class; 0 is a free slot. */
   Type: 0,
   Generation: 1,
-  Guard: 2,
-  Flags: 3,
+  Flags: 2,
   /** The agent that owns it: the object ends with it. */
-  Owner: 4,
+  Owner: 3,
+  /** The process of the owner: how it ended is told to others. */
+  OwnerPid: 4,
   /** In a free slot, the next one. */
   NextFree: 5,
   /**
@@ -107,12 +111,11 @@ export const ObjectWord = {
    */
   LockState: 6,
   Permits: 7,
-  /** Four lists of waiters. */
-  Lists: 8,
+  Guard: 16,
   /** From here on, what the type needs. */
-  Own: 24,
-  /** The process of the owner: how it ended is told to others. */
-  OwnerPid: 63,
+  Own: 17,
+  /** Four lists of waiters. */
+  Lists: 48,
 } as const;
 
 /** What stands for the state of a lock where there is none. */

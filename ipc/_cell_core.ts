@@ -26,7 +26,8 @@ export const CellOp = {
   Type: 5,
 } as const;
 
-const Word = { Type: ObjectWord.Own, Bits: ObjectWord.Own + 2 } as const;
+// 64-bit words stand at even places.
+const Word = { Type: ObjectWord.Own, Bits: ObjectWord.Own + 1 } as const;
 
 /** See the file comment. */
 export class CellCore extends Core {

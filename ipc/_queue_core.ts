@@ -90,21 +90,24 @@ export const QueueKind = {
   Stream: 3,
 } as const;
 
-/** Words of a queue beside those of every object. */
+/**
+ * Words of a queue beside those of every object; those that every put or get
+ * changes come first.
+ */
 const Word = {
-  Kind: ObjectWord.Own,
-  Limit: ObjectWord.Own + 1,
-  Flags: ObjectWord.Own + 2,
-  Count: ObjectWord.Own + 3,
-  /** Of a stream, the bytes that are there. */
-  Used: ObjectWord.Own + 4,
+  Count: ObjectWord.Own,
   /** The record that leaves next, and the one that came last. */
-  Head: ObjectWord.Own + 5,
-  Tail: ObjectWord.Own + 6,
-  NextNumber: ObjectWord.Own + 7,
+  Head: ObjectWord.Own + 1,
+  Tail: ObjectWord.Own + 2,
+  NextNumber: ObjectWord.Own + 3,
+  Records: ObjectWord.Own + 4,
+  Flags: ObjectWord.Own + 4 + RecordsWord.Words,
+  Kind: ObjectWord.Own + 5 + RecordsWord.Words,
+  Limit: ObjectWord.Own + 6 + RecordsWord.Words,
+  /** Of a stream, the bytes that are there. */
+  Used: ObjectWord.Own + 7 + RecordsWord.Words,
   /** Items that were put and not yet done, where that is counted. */
-  Unfinished: ObjectWord.Own + 8,
-  Records: ObjectWord.Own + 9,
+  Unfinished: ObjectWord.Own + 8 + RecordsWord.Words,
   Heap: ObjectWord.Own + 9 + RecordsWord.Words,
 } as const;
 

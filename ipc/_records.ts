@@ -23,14 +23,22 @@ export const RecordWord = {
 
 /** Words of the owner of records. */
 export const RecordsWord = {
-  /** The segment that is being filled, and how far. */
+  /** The segment that is being filled, how far, and with how many. */
   Segment: 0,
   Used: 1,
-  Words: 2,
+  Made: 2,
+  Words: 3,
 } as const;
 
-/** Words of a segment before its records: how many of them live. */
-const LIVE = 0;
+/**
+ * Words of a segment before its records: how many of them are gone, which only
+ * those who take them change, and, once it is not being filled any more, how
+ * many there were.
+ */
+const GONE = 0;
+const MADE = 1;
+/** It is being filled. */
+const NOT_YET = -1;
 const SEGMENT_START = 4;
 const SEGMENT_WORDS = 4096 - SEGMENT_START;
 
@@ -63,16 +71,18 @@ export function allocateRecord(
   }
   let segment = int32[records + RecordsWord.Segment]!;
   let used = int32[records + RecordsWord.Used]!;
+  let made = int32[records + RecordsWord.Made]!;
   if (segment === 0 || used + words > SEGMENT_WORDS) {
-    if (segment === 0 || int32[segment + LIVE] !== 0) {
-      segment = agent.allocate(SEGMENT_WORDS);
-      int32[segment + LIVE] = 0;
-      agent.set(records + RecordsWord.Segment, segment);
-    }
+    if (segment !== 0) agent.set(segment + MADE, made);
+    segment = agent.allocate(SEGMENT_WORDS);
+    int32[segment + GONE] = 0;
+    int32[segment + MADE] = NOT_YET;
+    agent.set(records + RecordsWord.Segment, segment);
     used = SEGMENT_START;
+    made = 0;
   }
   agent.set(records + RecordsWord.Used, used + words);
-  agent.set(segment + LIVE, int32[segment + LIVE]! + 1);
+  agent.set(records + RecordsWord.Made, made + 1);
   const record = segment + used;
   int32[record + RecordWord.Segment] = segment;
   return record;
@@ -87,11 +97,16 @@ export function freeRecord(
   const { int32 } = agent;
   const segment = int32[record + RecordWord.Segment]!;
   if (segment === 0) return agent.free(record);
-  const live = int32[segment + LIVE]! - 1;
-  agent.set(segment + LIVE, live);
-  if (live > 0) return;
-  if (segment === int32[records + RecordsWord.Segment]) {
+  const gone = int32[segment + GONE]! + 1;
+  const isFilling = segment === int32[records + RecordsWord.Segment];
+  const made = isFilling
+    ? int32[records + RecordsWord.Made]!
+    : int32[segment + MADE]!;
+  if (gone !== made) return agent.set(segment + GONE, gone);
+  if (isFilling) {
+    agent.set(segment + GONE, 0);
     agent.set(records + RecordsWord.Used, SEGMENT_START);
+    agent.set(records + RecordsWord.Made, 0);
   } else agent.free(segment);
 }
 
@@ -102,8 +117,10 @@ export function freeRecord(
 export function freeSegment(agent: Agent, records: number): void {
   const segment = agent.int32[records + RecordsWord.Segment]!;
   if (segment === 0) return;
+  const made = agent.int32[records + RecordsWord.Made]!;
   agent.set(records + RecordsWord.Segment, 0);
-  if (agent.int32[segment + LIVE] === 0) agent.free(segment);
+  agent.set(segment + MADE, made);
+  if (agent.int32[segment + GONE] === made) agent.free(segment);
 }
 
 /** The first byte of a record. */
