@@ -45,6 +45,7 @@ import {
   MAX_LOGGED,
   nextGeneration,
   NO_LOCK,
+  NODES_PER_BLOCK,
   NodeState,
   NodeWord,
   OBJECT_WORDS,
@@ -104,9 +105,6 @@ const SLICE = 50;
 
 /** In a mailbox: nothing is there, but wake up. */
 const RING = 1;
-
-/** Waiters in a block of them. */
-const NODES_PER_BLOCK = 62;
 
 /** How long an agent that was woken quickly before looks before it sleeps. */
 const MAX_LOOK_MICROS = 40;

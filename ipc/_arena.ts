@@ -162,6 +162,9 @@ export const NodeWord = {
   Words: 8,
 } as const;
 
+/** Waiters in a block of them; with its header it takes 512 words. */
+export const NODES_PER_BLOCK = 63;
+
 /** States of a waiter. */
 export const NodeState = {
   Free: 0,

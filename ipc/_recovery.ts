@@ -28,6 +28,7 @@ import {
   ArenaWord,
   ListWord,
   logAt,
+  NODES_PER_BLOCK,
   NodeState,
   NodeWord,
   ObjectFlag,
@@ -202,12 +203,8 @@ function mourn(agent: Agent, row: number, name: number): boolean {
     block !== 0;
     block = int32[block]!
   ) {
-    const end = block + agent.capacityOf(block) - NodeWord.Words;
-    for (
-      let node = block + ListWord.Words;
-      node <= end;
-      node += NodeWord.Words
-    ) {
+    for (let i = 0; i < NODES_PER_BLOCK; i++) {
+      const node = block + ListWord.Words + i * NodeWord.Words;
       const state = int32[node + NodeWord.State];
       if (state !== NodeState.Waiting && state !== NodeState.Granted) continue;
       const at = int32[node + NodeWord.Object]!;
@@ -251,10 +248,11 @@ function mourn(agent: Agent, row: number, name: number): boolean {
   if (!all) return false;
   agent.transact(ArenaWord.Guard, () => {
     let block = int32[row + AgentWord.Nodes]!;
-    agent.set(row + AgentWord.Nodes, 0);
     while (block !== 0) {
       const next = int32[block]!;
+      agent.set(row + AgentWord.Nodes, next);
       agent.free(block);
+      agent.checkpoint();
       block = next;
     }
   });
