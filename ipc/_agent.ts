@@ -91,6 +91,12 @@ export interface Surroundings {
   recover(agent: Agent): boolean;
 }
 
+/** Words of a free slot that a new object does not write over at once. */
+const KEPT: ReadonlySet<number> = new Set([
+  ObjectWord.Guard,
+  ObjectWord.NextFree,
+]);
+
 /** Somebody waits for the guard. */
 const CONTENDED = AGENT_MASK + 1;
 
@@ -395,7 +401,8 @@ export class Agent {
       }
       const generation = nextGeneration(int32[at + ObjectWord.Generation]!);
       for (let word = ObjectWord.Flags; word < OBJECT_WORDS; word++) {
-        if (word as number === ObjectWord.Guard) continue; // Others may take it.
+        // Others may take the guard, and an undo needs the next free slot.
+        if (KEPT.has(word)) continue;
         int32[at + word] = 0;
       }
       this.set(at + ObjectWord.Generation, generation);
@@ -634,11 +641,19 @@ export class Agent {
 
   /** Takes what is in the mailbox, in the order in which it came. */
   drain(): void {
-    const { int32, words } = this;
+    this.#empty();
+    const { words } = this;
     const row = this.#row;
-    let node = words.load(row + AgentWord.Mailbox) === 0
-      ? 0
-      : words.exchange(row + AgentWord.Mailbox, 0);
+    if (words.load(row + AgentWord.Sweep) === 1) {
+      words.store(row + AgentWord.Sweep, 0);
+      this.#sweep();
+    }
+  }
+
+  #empty(): void {
+    const { int32, words } = this;
+    const mailbox = this.#row + AgentWord.Mailbox;
+    let node = words.load(mailbox) === 0 ? 0 : words.exchange(mailbox, 0);
     let first = 0;
     while (node > RING) {
       const next = int32[node + NodeWord.Next]!;
@@ -651,22 +666,28 @@ export class Agent {
       this.#conclude(first);
       first = next;
     }
-    if (words.load(row + AgentWord.Sweep) === 1) {
-      words.store(row + AgentWord.Sweep, 0);
-      this.#sweep();
-    }
   }
 
   /** Finds waiters of ours that were served by somebody who died then. */
   #sweep(): void {
-    const { words } = this;
-    for (const [node, waiter] of [...this.#waiters]) {
+    const { int32, words } = this;
+    const served = [...this.#waiters.keys()].filter((node) => {
       const state = words.load(node + NodeWord.State);
-      if (state !== NodeState.Granted && state !== NodeState.Failed) continue;
-      this.#forget(node);
-      this.#call(waiter, state, node);
-      // It may still be on its way: its memory is not free before it arrives.
-      words.store(node + NodeWord.State, NodeState.Done);
+      return state === NodeState.Granted || state === NodeState.Failed;
+    });
+    if (served.length === 0) return;
+    // Who serves puts them into the mailbox before it leaves the guard: what is
+    // not there then never comes.
+    const guards = new Set(
+      served.map((node) => int32[node + NodeWord.Object]! + ObjectWord.Guard),
+    );
+    for (const guard of guards) {
+      this.enter(guard);
+      this.commit();
+    }
+    this.#empty();
+    for (const node of served) {
+      if (this.#waiters.has(node)) this.#conclude(node);
     }
   }
 

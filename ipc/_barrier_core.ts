@@ -8,8 +8,10 @@
 //   broken <-------------------------------------------- broken
 //      \--reset()--> filling
 //
-// Who has come stands in the list, in the order of arrival, except the last one.
-// All are served at once, so that the next generation can begin at once. The
+// Who has come stands in the list, in the order of arrival, except the last one,
+// each with its generation. To open, break or reset is one step: there is a new
+// generation, and a verdict on those before. Telling them comes after it, and
+// is taken up by whoever comes next if the one who began it dies. The
 // action runs in the owner's process, asked by the last one, which then opens
 // the barrier.
 
@@ -55,7 +57,14 @@ const Word = {
   HasAction: ObjectWord.Own + 2,
   /** Who runs the action. */
   Actor: ObjectWord.Own + 3,
+  /** How many have come, and how many of the next generation. */
   Arrived: ObjectWord.Own + 4,
+  Next: ObjectWord.Own + 5,
+  Generation: ObjectWord.Own + 6,
+  /** What those of earlier generations are told: 0 for opened, or a code. */
+  Verdict: ObjectWord.Own + 7,
+  /** The place of the next one that is told. */
+  Place: ObjectWord.Own + 8,
 } as const;
 
 const State = { Filling: 0, Acting: 1, Broken: 2 } as const;
@@ -122,14 +131,11 @@ export class BarrierCore extends Core {
         this.#actor = "";
         break;
       case BarrierOp.Break:
-        this.transact(() => breakIt(agent, at));
+        this.transact(() => end(agent, at, State.Broken, BrokenCode));
         this.#actor = "";
         break;
       case BarrierOp.Reset:
-        this.transact(() => {
-          failParties(agent, at, ResetCode);
-          agent.set(at + Word.State, State.Filling);
-        });
+        this.transact(() => end(agent, at, State.Filling, ResetCode));
         break;
       case BarrierOp.Parties:
         reply(Status.Done, this.parties);
@@ -163,11 +169,12 @@ export class BarrierCore extends Core {
     const { int32 } = agent;
     let outcome = 0;
     const node = this.lineUp(() => {
+      tell(agent, at);
       const state = int32[at + Word.State];
       if (state === State.Broken) throw this.errorOf(BrokenCode);
+      const isFilling = state === State.Filling;
       const index = int32[at + Word.Arrived]!;
-      const isLast = index + 1 === int32[at + Word.Parties];
-      if (state === State.Filling && isLast) {
+      if (isFilling && index + 1 === int32[at + Word.Parties]) {
         if (int32[at + Word.HasAction] === 0) {
           outcome = index;
           open(agent, at);
@@ -180,24 +187,23 @@ export class BarrierCore extends Core {
         }
         return undefined;
       }
-      if (state === State.Filling) agent.set(at + Word.Arrived, index + 1);
       // Who comes while the action runs belongs to the next generation.
-      const amount = state === State.Filling ? 0 : 1;
+      const count = isFilling ? Word.Arrived : Word.Next;
+      agent.set(at + count, int32[at + count]! + 1);
       return this.line(
         0,
         this.replying(reply, (place) => reply(Status.Done, place)),
-        0,
-        amount,
+        int32[at + Word.Generation]! + (isFilling ? 0 : 1) | 0,
       );
     });
     if (node === undefined) {
       reply(Status.Done, outcome);
       return undefined;
     }
-    return this.withdrawal(node, undefined, () => {
-      if (int32[node + NodeWord.Amount] === 0) {
-        agent.set(at + Word.Arrived, int32[at + Word.Arrived]! - 1);
-      }
+    return this.withdrawal(node, undefined, (generation) => {
+      const isCurrent = generation === int32[at + Word.Generation];
+      const count = isCurrent ? Word.Arrived : Word.Next;
+      agent.set(at + count, int32[at + count]! - 1);
     });
   }
 
@@ -207,59 +213,86 @@ export class BarrierCore extends Core {
     const { agent, at } = this;
     agent.transact(at + ObjectWord.Guard, () => {
       if (this.isThere && agent.int32[at + Word.Actor] === agent.name) {
-        breakIt(agent, at);
+        end(agent, at, State.Broken, BrokenCode);
       }
     });
   }
 }
 
-/** Lets all parties go, and counts those who have come for the next time. */
+/** Lets all parties go; those who have come since are the first of the next. */
 function open(agent: Agent, at: number): void {
   const { int32 } = agent;
-  const list = listOf(at, 0);
-  agent.set(at + Word.State, State.Filling);
-  agent.set(at + Word.Actor, 0);
+  agent.set(at + Word.Arrived, int32[at + Word.Next]!);
+  decide(agent, at, State.Filling, 0, 1);
+}
+
+/** Ends the wait of all, in vain. */
+function end(agent: Agent, at: number, state: number, code: number): void {
+  tell(agent, at); // Those who were let go before are not meant.
   agent.set(at + Word.Arrived, 0);
+  // Also those of the next generation are of an earlier one then.
+  decide(agent, at, state, code, 2);
+}
+
+/** The one step: see the file comment. */
+function decide(
+  agent: Agent,
+  at: number,
+  state: number,
+  verdict: number,
+  generations: number,
+): void {
+  const { int32 } = agent;
+  agent.set(at + Word.State, state);
+  agent.set(at + Word.Actor, 0);
+  agent.set(at + Word.Next, 0);
+  agent.set(
+    at + Word.Generation,
+    int32[at + Word.Generation]! + generations | 0,
+  );
+  agent.set(at + Word.Verdict, verdict);
+  agent.set(at + Word.Place, 0);
   agent.checkpoint();
-  let place = 0;
+  tell(agent, at);
+}
+
+/** Tells those of earlier generations, one after the other. */
+function tell(agent: Agent, at: number): void {
+  const { int32 } = agent;
+  const list = listOf(at, 0);
+  const verdict = int32[at + Word.Verdict]!;
   for (let node = firstOf(agent, list); node !== 0;) {
-    if (int32[node + NodeWord.Amount] !== 0) break;
-    agent.serve(node, NodeState.Granted, place++);
+    const ahead = int32[node + NodeWord.Value]! -
+        int32[at + Word.Generation]! | 0;
+    if (ahead >= 0) return;
+    if (verdict === 0) {
+      const place = int32[at + Word.Place]!;
+      agent.set(at + Word.Place, place + 1);
+      agent.serve(node, NodeState.Granted, place);
+    } else agent.serve(node, NodeState.Failed, verdict);
     agent.checkpoint();
     node = firstOf(agent, list);
   }
-  let arrived = 0;
-  for (let node = firstOf(agent, list); node !== 0;) {
-    agent.set(node + NodeWord.Amount, 0);
-    agent.set(at + Word.Arrived, ++arrived);
-    agent.checkpoint();
-    node = int32[node + NodeWord.Next]!;
-  }
-}
-
-function failParties(agent: Agent, at: number, code: number): void {
-  agent.set(at + Word.Arrived, 0);
-  agent.set(at + Word.Actor, 0);
-  agent.checkpoint();
-  failAll(agent, listOf(at, 0), code);
-}
-
-function breakIt(agent: Agent, at: number): void {
-  agent.set(at + Word.State, State.Broken);
-  failParties(agent, at, BrokenCode);
 }
 
 registerMourner(HandleNumber.Barrier, {
   freeHeld(agent, at, dead) {
-    const { int32 } = agent;
-    if (int32[at + Word.Actor] === dead) breakIt(agent, at);
-    else if (int32[at + Word.State] === State.Broken) {
-      failParties(agent, at, BrokenCode);
+    tell(agent, at);
+    if (agent.int32[at + Word.Actor] === dead) {
+      end(agent, at, State.Broken, BrokenCode);
     }
   },
-  takeBack(agent, at, _node, granted) {
-    // It will not come again, and the others would wait for it.
-    if (!granted) breakIt(agent, at);
+  takeBack(agent, at, node, granted) {
+    if (granted) return;
+    const { int32 } = agent;
+    // One that was let go already is not waited for.
+    const ahead = int32[node + NodeWord.Value]! -
+        int32[at + Word.Generation]! | 0;
+    if (ahead < 0 && int32[at + Word.Verdict] === 0) {
+      agent.set(at + Word.Place, int32[at + Word.Place]! + 1);
+      tell(agent, at);
+    } else if (ahead < 0) tell(agent, at);
+    else end(agent, at, State.Broken, BrokenCode);
   },
   end(agent, at) {
     failAll(agent, listOf(at, 0), FailCode.OwnerGone);

@@ -1,10 +1,11 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The event in shared memory: a flag, and those who wait for it. Nobody waits
-// while it is set. Whoever starts to wait while others are being told waits for
-// the next time.
+// The event in shared memory: a flag, and those who wait for it. Each `set` is
+// a new time; a waiter notes the time at which it came, and those that came
+// before are due, also when the event has been cleared since, or who set it has
+// died in the middle of telling them.
 
 import type { Agent } from "./_agent.ts";
-import { NodeState, ObjectWord } from "./_arena.ts";
+import { NodeState, NodeWord, ObjectWord } from "./_arena.ts";
 import {
   Core,
   type CorePlace,
@@ -25,7 +26,7 @@ import {
 /** Operations on an event. */
 export const EventOp = { Set: 1, Clear: 2, Wait: 3, IsSet: 4 } as const;
 
-const Word = { Flag: ObjectWord.Own } as const;
+const Word = { Flag: ObjectWord.Own, Time: ObjectWord.Own + 1 } as const;
 
 /** A flag to wait for. Everybody who waits when it is set is woken. */
 export class EventCore extends Core {
@@ -44,8 +45,10 @@ export class EventCore extends Core {
     switch (operation.code) {
       case EventOp.Set:
         this.transact(() => {
-          this.agent.set(this.at + Word.Flag, 1);
-          wakeAll(this.agent, this.at);
+          const { agent, at } = this;
+          agent.set(at + Word.Flag, 1);
+          agent.set(at + Word.Time, agent.int32[at + Word.Time]! + 1 | 0);
+          wakeDue(agent, at);
         });
         break;
       case EventOp.Clear:
@@ -80,9 +83,12 @@ export class EventCore extends Core {
   }
 }
 
-function wakeAll(agent: Agent, at: number): void {
+/** Serves those who came before the last `set`. Within an entry. */
+function wakeDue(agent: Agent, at: number): void {
+  const { int32 } = agent;
   const list = listOf(at, 0);
   for (let node = firstOf(agent, list); node !== 0;) {
+    if (int32[node + NodeWord.Value] === int32[at + Word.Time]) return;
     agent.serve(node, NodeState.Granted, 0);
     agent.checkpoint();
     node = firstOf(agent, list);
@@ -90,10 +96,7 @@ function wakeAll(agent: Agent, at: number): void {
 }
 
 registerMourner(HandleNumber.Event, {
-  freeHeld(agent, at) {
-    // Who set it may have died while it told the others.
-    if (agent.int32[at + Word.Flag] === 1) wakeAll(agent, at);
-  },
+  freeHeld: wakeDue,
   takeBack() {},
   end(agent, at) {
     failAll(agent, listOf(at, 0), FailCode.OwnerGone);

@@ -122,7 +122,11 @@ function findDead(agent: Agent, isDead: (pid: number) => boolean): DeadRow[] {
       let ended = looked.get(pid);
       if (ended === undefined) looked.set(pid, ended = isDead(pid));
       if (!ended) continue;
-      words.store(row + AgentWord.State, state & ~3 | AgentPhase.Dead);
+      // Unless somebody else has cleared it up, and the row is another one's.
+      const marked = state & ~3 | AgentPhase.Dead;
+      if (
+        words.compareExchange(row + AgentWord.State, state, marked) !== state
+      ) continue;
     }
     dead.push({ row, name });
   }

@@ -176,14 +176,17 @@ export class SemaphoreCore extends Core {
       while (true) {
         const now = agent.words.load(permits);
         if ((now & WAITERS) === 0 && now > 0) {
-          if (agent.words.compareExchange(permits, now, now - 1) !== now) {
-            continue;
-          }
           if (this.#tracked) {
+            // Only changed under the guard: so this can be undone.
+            agent.set(permits, now - 1);
             note(agent, at, agent.name, 1);
             given = takeAbandoned(agent, at);
+            return undefined;
           }
-          return undefined;
+          if (agent.words.compareExchange(permits, now, now - 1) === now) {
+            return undefined;
+          }
+          continue;
         }
         if (
           (now & WAITERS) !== 0 ||

@@ -1,9 +1,10 @@
 // Copyright 2026 the multitask authors. MIT license.
 // Those who wait for a condition, in shared memory: first in, first notified.
-// Who was notified and died, or gave up, before it knew passes it on.
+// Who was notified and died, or gave up, before it knew passes it on. How many
+// are due is a word, so that who notifies may die in the middle of it.
 
 import type { Agent } from "./_agent.ts";
-import { NodeState } from "./_arena.ts";
+import { ListWord, NodeState, ObjectWord } from "./_arena.ts";
 import {
   Core,
   type CorePlace,
@@ -35,9 +36,13 @@ export class SignalCore extends Core {
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     switch (operation.code) {
       case SignalOp.Wait: {
-        const node = this.lineUp(() =>
-          this.line(0, this.replying(reply, () => reply(Status.Done, 0)))
-        );
+        const node = this.lineUp(() => {
+          serveDue(this.agent, this.at); // Those who were there before.
+          return this.line(
+            0,
+            this.replying(reply, () => reply(Status.Done, 0)),
+          );
+        });
         return this.withdrawal(node!, () => notify(this.agent, this.at, 1));
       }
       case SignalOp.Notify:
@@ -52,10 +57,23 @@ export class SignalCore extends Core {
   }
 }
 
+const Word = { Due: ObjectWord.Own } as const;
+
+/** Notifies some of those who wait now. Within an entry. */
 function notify(agent: Agent, at: number, count: number): void {
+  const { int32 } = agent;
+  const waiting = int32[listOf(at, 0) + ListWord.Count]!;
+  agent.set(at + Word.Due, Math.min(int32[at + Word.Due]! + count, waiting));
+  agent.checkpoint();
+  serveDue(agent, at);
+}
+
+function serveDue(agent: Agent, at: number): void {
+  const { int32 } = agent;
   const list = listOf(at, 0);
-  for (let left = count; left > 0; left--) {
+  for (let due = int32[at + Word.Due]!; due > 0; due--) {
     const node = firstOf(agent, list);
+    agent.set(at + Word.Due, node === 0 ? 0 : due - 1);
     if (node === 0) return;
     agent.serve(node, NodeState.Granted, 0);
     agent.checkpoint();
@@ -63,7 +81,7 @@ function notify(agent: Agent, at: number, count: number): void {
 }
 
 registerMourner(HandleNumber.Signal, {
-  freeHeld() {},
+  freeHeld: serveDue,
   takeBack(agent, at, _node, granted) {
     if (granted) notify(agent, at, 1);
   },
