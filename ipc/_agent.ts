@@ -507,6 +507,7 @@ export class Agent {
     int32[node + NodeWord.Amount] = amount;
     int32[node + NodeWord.Object] = object;
     int32[node + NodeWord.List] = list;
+    int32[node + NodeWord.Generation] = int32[object + ObjectWord.Generation]!;
     this.set(node + NodeWord.State, NodeState.Waiting);
     if (tail === 0) this.set(list + ListWord.Head, node);
     else this.set(tail + NodeWord.Next, node);
@@ -636,6 +637,10 @@ export class Agent {
   hold(kind: number, object: number, record: number): void {
     this.set(this.#row + AgentWord.HandObject, object);
     this.set(this.#row + AgentWord.HandRecord, record);
+    this.set(
+      this.#row + AgentWord.HandGeneration,
+      object === 0 ? 0 : this.int32[object + ObjectWord.Generation]!,
+    );
     this.set(this.#row + AgentWord.HandKind, kind);
   }
 

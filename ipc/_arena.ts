@@ -75,6 +75,8 @@ export const AgentWord = {
   PathLength: 14,
   Path: 15,
   PathMax: 16,
+  /** Of the object whose record is in its hands. */
+  HandGeneration: 31,
 } as const;
 
 /** How an agent is to be told of something in its mailbox. */
@@ -159,11 +161,13 @@ export const NodeWord = {
   Amount: 5,
   Object: 6,
   List: 7,
-  Words: 8,
+  /** Of the object: its slot may be another one's by now. */
+  Generation: 8,
+  Words: 9,
 } as const;
 
 /** Waiters in a block of them; with its header it takes 512 words. */
-export const NODES_PER_BLOCK = 63;
+export const NODES_PER_BLOCK = 56;
 
 /** States of a waiter. */
 export const NodeState = {

@@ -184,21 +184,22 @@ export abstract class Core implements SharedObject {
 
   /**
    * How to give a wait up: `undo` gives back what it was granted meanwhile,
-   * `left` what it brought with it. Both run within the entry, and before the
-   * node is free; what they return runs after it.
+   * `left` what it brought with it, `lost` sees to what it was granted by an
+   * object that is gone. They run within the entry, and before the node is
+   * free; what they return runs after it.
    */
   protected withdrawal(
     node: number,
     undo: (value: number) => Afterwards = () => {},
     left: (value: number) => Afterwards = () => {},
+    lost: (value: number) => Afterwards = () => {},
   ): Withdraw {
     return () => {
       const { agent, at } = this;
       const after = agent.transact(at + ObjectWord.Guard, () => {
         const value = agent.int32[node + NodeWord.Value]!;
         const late = agent.giveUp(node);
-        // What is gone has nothing that could be given back.
-        if (!this.isThere) return;
+        if (!this.isThere) return late && lost(late.granted);
         return late === undefined ? left(value) : undo(late.granted);
       });
       after?.();

@@ -44,7 +44,9 @@ import {
   bytesAt,
   freeRecord,
   freeSegment,
+  IS_RECORD,
   isLarge,
+  NO_RECORDS,
   RecordsWord,
   RecordWord,
 } from "./_records.ts";
@@ -255,9 +257,9 @@ export class QueueCore extends Core {
       node,
       // It is in the queue already, and stays there if it was got meanwhile.
       (number) => {
-        const isStillThere = removeNumber(this.agent, this.at, number) !== 0;
+        const dropped = removeNumber(this.agent, this.at, number);
         return () => {
-          if (isStillThere) hub.dropPacket(packet);
+          if (dropped !== undefined) hub.dropPacket(dropped);
         };
       },
       (record) => {
@@ -347,9 +349,14 @@ export class QueueCore extends Core {
     if (record === 0) return;
     const { agent, at } = this;
     agent.transact(at + ObjectWord.Guard, () => {
-      freeRecord(agent, at + Word.Records, record);
+      freeRecord(agent, this.#records, record);
       agent.hold(0, 0, 0);
     });
+  }
+
+  /** The owner of its records; within an entry, also when it is gone. */
+  get #records(): number {
+    return this.isThere ? this.at + Word.Records : NO_RECORDS;
   }
 
   // ---- Getting ----
@@ -414,7 +421,7 @@ export class QueueCore extends Core {
       const packet = kept(packetOf(agent, record));
       // The object may be gone by now; the record is still ours.
       agent.transact(at + ObjectWord.Guard, () => {
-        freeRecord(agent, at + Word.Records, record);
+        freeRecord(agent, this.#records, record);
         if (node === undefined) agent.hold(0, 0, 0);
         else agent.set(node + NodeWord.State, NodeState.Done);
       });
@@ -432,16 +439,26 @@ export class QueueCore extends Core {
       if ((int32[at + Word.Flags]! & Flag.ShutDown) !== 0) {
         throw this.#ended("get");
       }
-      return this.line(Line.Getters, this.replying(reply, deliver));
+      return this.line(
+        Line.Getters,
+        this.replying(reply, deliver),
+        0,
+        IS_RECORD,
+      );
     });
     if (node === undefined) {
       deliver(record);
       return undefined;
     }
-    return this.withdrawal(node, (record) => {
-      putBack(agent, at, record);
-      serve(agent, at);
-    });
+    return this.withdrawal(
+      node,
+      (record) => {
+        putBack(agent, at, record);
+        serve(agent, at);
+      },
+      undefined,
+      (record) => freeRecord(agent, NO_RECORDS, record),
+    );
   }
 
   #unget(operation: Operation): void {
@@ -463,14 +480,9 @@ export class QueueCore extends Core {
   }
 
   #withdraw(number: number): void {
-    let dropped: Packet | undefined;
-    this.transact(() => {
-      const record = removeNumber(this.agent, this.at, number, false);
-      if (record === 0) return;
-      dropped = kept(packetOf(this.agent, record as number));
-      freeRecord(this.agent, this.at + Word.Records, record as number);
-      serve(this.agent, this.at);
-    });
+    const dropped = this.transact(() =>
+      removeNumber(this.agent, this.at, number)
+    );
     if (dropped !== undefined) hub.dropPacket(dropped);
   }
 
@@ -738,13 +750,12 @@ function putBack(agent: Agent, at: number, record: number): void {
   count(agent, at, record, 1);
 }
 
-/** Takes an item out by its number; gives its record, or 0. */
+/** Takes an item out by its number; gives what was in it, to be dropped. */
 function removeNumber(
   agent: Agent,
   at: number,
   number: number,
-  andFree = true,
-): number {
+): Packet | undefined {
   const { int32 } = agent;
   let found = 0;
   if (int32[at + Word.Kind] === QueueKind.Priority) {
@@ -771,14 +782,14 @@ function removeNumber(
       if (next === 0) agent.set(at + Word.Tail, before);
     }
   }
-  if (found === 0) return 0;
+  if (found === 0) return undefined;
   count(agent, at, found, -1);
+  const packet = { bytes: NO_BYTES, refs: refsIn(agent, found) };
+  freeRecord(agent, at + Word.Records, found);
+  // From here on it takes more than one step.
   finish(agent, at, 1);
-  if (andFree) {
-    freeRecord(agent, at + Word.Records, found);
-    serve(agent, at);
-  }
-  return found;
+  serve(agent, at);
+  return packet;
 }
 
 /** So many items are done. */

@@ -30,6 +30,12 @@ export const RecordsWord = {
   Words: 3,
 } as const;
 
+/** The owner of records whose owner is gone: no segment of theirs is filled. */
+export const NO_RECORDS = 0;
+
+/** In the amount of a waiter: what it is granted is a record. */
+export const IS_RECORD = -1;
+
 /**
  * Words of a segment before its records: how many of them are gone, which only
  * those who take them change, and, once it is not being filled any more, how

@@ -20,6 +20,7 @@
 // dead one holds.
 
 import type { Agent } from "./_agent.ts";
+import { freeRecord, IS_RECORD, NO_RECORDS } from "./_records.ts";
 import {
   AGENT_MASK,
   agentName,
@@ -197,6 +198,9 @@ function undo(agent: Agent, row: number): void {
 function mourn(agent: Agent, row: number, name: number): boolean {
   const { int32 } = agent;
   let all = true;
+  const isSame = (at: number, generation: number) =>
+    int32[at + ObjectWord.Generation] === generation &&
+    int32[at + ObjectWord.Flags] === 0;
   const mournerOf = (at: number) => {
     const mourner = mourners.get(int32[at + ObjectWord.Type]!);
     if (mourner === undefined && int32[at + ObjectWord.Type] !== 0) all = false;
@@ -213,7 +217,8 @@ function mourn(agent: Agent, row: number, name: number): boolean {
       if (state !== NodeState.Waiting && state !== NodeState.Granted) continue;
       const at = int32[node + NodeWord.Object]!;
       const mourner = mournerOf(at);
-      if (mourner === undefined) continue;
+      const isGone = !isSame(at, int32[node + NodeWord.Generation]!);
+      if (mourner === undefined && !isGone) continue;
       agent.transact(at + ObjectWord.Guard, () => {
         // It may have been served between the look and the entry.
         const state = int32[node + NodeWord.State];
@@ -221,7 +226,11 @@ function mourn(agent: Agent, row: number, name: number): boolean {
         if (state === NodeState.Waiting) agent.unlink(node);
         // First: a mourner may take more than one step.
         agent.set(node + NodeWord.State, NodeState.Free);
-        mourner.takeBack(agent, at, node, state === NodeState.Granted);
+        if (isSame(at, int32[node + NodeWord.Generation]!)) {
+          mourner!.takeBack(agent, at, node, state === NodeState.Granted);
+        } else if (int32[node + NodeWord.Amount] === IS_RECORD) {
+          freeRecord(agent, NO_RECORDS, int32[node + NodeWord.Value]!);
+        }
       });
     }
   }
@@ -229,11 +238,14 @@ function mourn(agent: Agent, row: number, name: number): boolean {
   if (kind !== 0) {
     const at = int32[row + AgentWord.HandObject]!;
     const record = int32[row + AgentWord.HandRecord]!;
+    const generation = int32[row + AgentWord.HandGeneration]!;
     const mourner = mournerOf(at);
-    if (mourner !== undefined) {
+    if (mourner !== undefined || !isSame(at, generation)) {
       agent.transact(at + ObjectWord.Guard, () => {
         agent.set(row + AgentWord.HandKind, 0);
-        mourner.takeFromHands?.(agent, at, kind, record);
+        if (isSame(at, generation)) {
+          mourner!.takeFromHands?.(agent, at, kind, record);
+        } else freeRecord(agent, NO_RECORDS, record);
       });
     }
   }

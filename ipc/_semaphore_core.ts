@@ -237,7 +237,7 @@ export class SemaphoreCore extends Core {
     const { agent, at } = this;
     this.transact(() => {
       // Somebody may have given it back by release().
-      if (note(agent, at, agent.name, -1)) give(agent, at, 1);
+      if (note(agent, at, agent.name, -1) > 0) give(agent, at, 1);
     });
   }
 
@@ -248,9 +248,7 @@ export class SemaphoreCore extends Core {
       const { agent, at } = this;
       agent.transact(at + ObjectWord.Guard, () => {
         if (!this.isThere) return;
-        let freed = 0;
-        while (freed < count && note(agent, at, agent.name, -1)) freed++;
-        abandon(agent, at, freed);
+        abandon(agent, at, note(agent, at, agent.name, -count));
       });
     }
   }
@@ -269,37 +267,47 @@ function checkPermits(count: number, limit: number): void {
 
 // ---- Steps, each within an entry ----
 
-/** Notes that an agent holds more, or less; false when it holds none. */
-function note(agent: Agent, at: number, name: number, change: 1 | -1): boolean {
+/** Notes that an agent holds more, or less; gives how many were noted. */
+function note(
+  agent: Agent,
+  at: number,
+  name: number,
+  change: number,
+): number {
   const { int32 } = agent;
   let hold = int32[at + Word.Holds]!;
   while (hold !== 0 && int32[hold + HoldWord.Agent] !== name) {
     hold = int32[hold + HoldWord.Next]!;
   }
   if (hold === 0) {
-    if (change < 0) return false;
+    if (change < 0) return 0;
     hold = agent.allocate(HoldWord.Words);
     int32[hold + HoldWord.Next] = int32[at + Word.Holds]!;
     int32[hold + HoldWord.Agent] = name;
     int32[hold + HoldWord.Count] = 0;
     agent.set(at + Word.Holds, hold);
   }
-  const count = int32[hold + HoldWord.Count]! + change;
-  if (count < 0) return false;
-  agent.set(hold + HoldWord.Count, count);
-  return true;
+  const count = int32[hold + HoldWord.Count]!;
+  const noted = Math.max(change, -count);
+  agent.set(hold + HoldWord.Count, count + noted);
+  return Math.abs(noted);
 }
 
-/** Permits come back from anybody: our own are meant first. */
+/**
+ * Permits come back from anybody: our own are meant first. Of a bounded
+ * semaphore the rest must be others'; else they are new ones.
+ */
 function forget(agent: Agent, at: number, count: number): void {
   const { int32 } = agent;
-  while (count > 0 && note(agent, at, agent.name, -1)) count--;
+  count -= note(agent, at, agent.name, -count);
+  if (int32[at + Word.Limit] === 0) return;
   for (
     let hold = int32[at + Word.Holds]!;
     hold !== 0 && count > 0;
     hold = int32[hold + HoldWord.Next]!
   ) {
     const taken = Math.min(count, int32[hold + HoldWord.Count]!);
+    if (taken === 0) continue;
     agent.set(hold + HoldWord.Count, int32[hold + HoldWord.Count]! - taken);
     count -= taken;
   }
@@ -349,6 +357,22 @@ function abandon(agent: Agent, at: number, count: number): void {
   give(agent, at, count);
 }
 
+/** Takes out what is noted of an agent; gives how many permits it held. */
+function removeHold(agent: Agent, at: number, name: number): number {
+  const { int32 } = agent;
+  let before = at + Word.Holds;
+  let hold = int32[before]!;
+  while (hold !== 0 && int32[hold + HoldWord.Agent] !== name) {
+    before = hold + HoldWord.Next;
+    hold = int32[before]!;
+  }
+  if (hold === 0) return 0;
+  const count = int32[hold + HoldWord.Count]!;
+  agent.set(before, int32[hold + HoldWord.Next]!);
+  agent.free(hold);
+  return count;
+}
+
 function freeHolds(agent: Agent, at: number): void {
   const { int32 } = agent;
   let hold = int32[at + Word.Holds]!;
@@ -363,17 +387,7 @@ function freeHolds(agent: Agent, at: number): void {
 
 registerMourner(HandleNumber.Semaphore, {
   freeHeld(agent, at, dead) {
-    const { int32 } = agent;
-    for (
-      let hold = int32[at + Word.Holds]!;
-      hold !== 0;
-      hold = int32[hold + HoldWord.Next]!
-    ) {
-      if (int32[hold + HoldWord.Agent] !== dead) continue;
-      const count = int32[hold + HoldWord.Count]!;
-      agent.set(hold + HoldWord.Count, 0);
-      abandon(agent, at, count);
-    }
+    abandon(agent, at, removeHold(agent, at, dead));
     // A dead one may have been in the middle of giving.
     give(agent, at, 0);
   },

@@ -84,6 +84,9 @@ interface View {
 
 const views = new WeakMap<object, View>();
 
+/** Up to where memory may be other than at first; also what was undone. */
+let used = Infinity;
+
 /** A view of words that counts changes. */
 function viewOf(raw: Int32Array, life: Life): Int32Array {
   const methods: Record<string, unknown> = {
@@ -105,6 +108,7 @@ function viewOf(raw: Int32Array, life: Life): Int32Array {
       }
       if (raw[index] !== (value | 0)) life.step();
       else life.check();
+      if (index === ArenaWord.Bump) used = Math.max(used, value);
       raw[index] = value;
       return true;
     },
@@ -252,8 +256,11 @@ export class Mortal {
   readonly agent: Agent;
   readonly calls: Call[] = [];
 
-  constructor(world: World, pid: number) {
+  /** `last`: the change of its birth before which it dies. */
+  constructor(world: World, pid: number, last = Infinity) {
     this.pid = pid;
+    this.life.last = last;
+    world.mortals.push(this);
     this.words = new MortalWords(world.buffer, this.life);
     this.agent = new Agent(this.words, {
       pid,
@@ -293,17 +300,15 @@ export class Mortal {
 /** Words of all arenas here. */
 const SIZE = 2 ** 21;
 
-/** Rows, slots and heap words that a simulation may use. */
-const ROWS = 16;
-const SLOTS = 64;
-const HEAP = 2 ** 17;
-
 /** What is in memory that was used before: looks like somebody who waits. */
 const RUBBISH = NodeState.Waiting;
 
 const buffer = new SharedArrayBuffer(SIZE * Int32Array.BYTES_PER_ELEMENT);
 
-/** A new arena, and those who share it. One at a time. */
+/**
+ * A new arena, and those who share it. One at a time. They all begin with the
+ * same words: whether something is a change depends on what was there.
+ */
 export class World {
   readonly buffer: SharedArrayBuffer = buffer;
   readonly raw: Int32Array = new Int32Array(buffer);
@@ -312,17 +317,20 @@ export class World {
   /** Who looks at its mailbox only when the scenario says so. */
   victim: Mortal | undefined;
   readonly #heap: number;
+  #nextPid = 100;
 
   constructor() {
     const { raw } = this;
-    raw.fill(0, 0, rowAt(ROWS));
-    raw.fill(0, logAt(0), logAt(ROWS));
-    raw.fill(0, objectAt(1), objectAt(SLOTS + 1));
+    const rows = raw[ArenaWord.AgentRows]! + 1;
+    raw.fill(0, logAt(0), logAt(rows));
+    raw.fill(0, objectAt(1), objectAt(raw[ArenaWord.Objects]! + 2));
+    raw.fill(0, 0, rowAt(rows));
     const words = new MortalWords(buffer, new Life());
     layOut(words);
     assert(isArena(words));
     this.#heap = raw[ArenaWord.Bump]!;
-    raw.fill(RUBBISH, this.#heap, this.#heap + HEAP);
+    raw.fill(RUBBISH, this.#heap, Math.min(used, raw.length));
+    used = this.#heap;
   }
 
   /** Whether the process with this number is dead. */
@@ -333,9 +341,23 @@ export class World {
 
   /** Somebody new. */
   born(): Mortal {
-    const mortal = new Mortal(this, 100 + this.mortals.length);
-    this.mortals.push(mortal);
-    return mortal;
+    return new Mortal(this, this.#nextPid++);
+  }
+
+  /** Somebody who dies while it joins, if that takes so many changes. */
+  stillborn(last: number): boolean {
+    try {
+      new Mortal(this, this.#nextPid++, last).life.isOver = true;
+      return false;
+    } catch (error) {
+      if (!(error instanceof Death)) throw error;
+      return true;
+    }
+  }
+
+  /** Kills somebody who is at nothing. */
+  kill(mortal: Mortal): void {
+    mortal.life.isOver = true;
   }
 
   /** Who is not dead. */
@@ -497,7 +519,7 @@ export class World {
   }
 
   /** Blocks of waiters of those who live. */
-  #nodeBlocks(): number {
+  nodeBlocks(): number {
     let count = 0;
     for (const { agent } of this.living) {
       let block = this.raw[rowAt(rowOf(agent.name)) + AgentWord.Nodes]!;
@@ -521,7 +543,7 @@ export class World {
       }
     }
     assertEquals(this.#slots().live, 0, "objects that are left");
-    assertEquals(this.liveBlocks(), this.#nodeBlocks(), "blocks that are left");
+    assertEquals(this.liveBlocks(), this.nodeBlocks(), "blocks that are left");
   }
 }
 
@@ -588,7 +610,7 @@ interface Run {
 }
 
 /** How often, on average, a recovery is killed for each death. */
-const SECOND_DEATHS = 4;
+const SECOND_DEATHS = 2;
 
 /** Whether everything is tried, or a random part of it. */
 const isThorough = Deno.env.get("TEST_STEPS") === "all";

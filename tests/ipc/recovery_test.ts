@@ -8,6 +8,7 @@ import { BlockCore, lookUp } from "../../ipc/_block_core.ts";
 import { EventCore, EventOp } from "../../ipc/_event_core.ts";
 import { LockCore, LockOp } from "../../ipc/_lock_core.ts";
 import { PipeCore } from "../../ipc/_pipe_core.ts";
+import type { Packet } from "../../ipc/_packet.ts";
 import { priorityKey } from "../../ipc/_priority_key.ts";
 import { QueueCore, QueueKind, QueueOp } from "../../ipc/_queue_core.ts";
 import { SemaphoreCore, SemaphoreOp } from "../../ipc/_semaphore_core.ts";
@@ -19,6 +20,7 @@ import {
   type Mortal,
   type Scenario,
   shared,
+  World,
 } from "./_deaths.ts";
 import { seeded } from "./_random.ts";
 
@@ -71,7 +73,7 @@ class Locking {
       number,
     });
     released.result;
-    this.#cast.world.settle();
+    if (call.who !== this.#cast.victim) this.#cast.world.settle();
   }
 
   /**
@@ -263,12 +265,9 @@ for (const isFollowed of [true, false]) {
 
 everyDeath("LockCore, some are made where others were", {
   arrange: ({ world, ann, victim }) => {
-    const cores = [1, 2, 3].map(() => new LockCore({ agent: ann.agent }));
+    const cores = [1, 2, 3, 4].map(() => new LockCore({ agent: ann.agent }));
     for (const core of cores) core.destroy(new Error());
-    for (const core of cores) {
-      if (core === cores[0]) continue;
-      world.owns(ann, new LockCore({ agent: ann.agent }));
-    }
+    world.owns(ann, new LockCore({ agent: ann.agent }));
     new LockCore({ agent: victim.agent }).destroy(new Error());
   },
   act: (_, { victim }) => {
@@ -328,13 +327,13 @@ class Semaphoring {
 
   release(who: Mortal, count = 1): void {
     who.call(this.#of(who), SemaphoreOp.Release, { number: count }).result;
-    this.#cast.world.settle();
+    if (who !== this.#cast.victim) this.#cast.world.settle();
   }
 
   /** Gives the permit of a guard back. */
   giveBack(call: Call): void {
     call.who.call(this.#of(call.who), SemaphoreOp.ReleaseHeld).result;
-    this.#cast.world.settle();
+    if (call.who !== this.#cast.victim) this.#cast.world.settle();
   }
 
   /** So many permits are there, and can be had. */
@@ -825,3 +824,822 @@ everyDeath("BarrierCore, somebody gives up", {
     return !broken;
   },
 });
+
+// ---- Queues ----
+
+/** What an item is beside its name. */
+interface ItemKind {
+  readonly kind: number;
+  /** Bytes in all. */
+  readonly size: number;
+}
+
+class Queueing {
+  readonly #of: (who: Mortal) => QueueCore;
+  readonly #cast: Cast;
+  readonly #item: ItemKind;
+
+  constructor(cast: Cast, item: ItemKind, maxsize = 0) {
+    const { kind, size } = this.#item = item;
+    this.#cast = cast;
+    this.#of = shared(
+      cast.world,
+      cast.owner,
+      (place) =>
+        new QueueCore(place, {
+          kind,
+          limit: kind === QueueKind.Stream ? maxsize * (size + 1) : maxsize,
+          joinable: true,
+          ended: (action) => new Error(`shut down: ${action}`),
+        }),
+    );
+  }
+
+  of(who: Mortal): QueueCore {
+    return this.#of(who);
+  }
+
+  /** An item's name is a letter, by which a heap sorts. */
+  packet(name: string): Packet {
+    const { kind, size } = this.#item;
+    const bytes = new Uint8Array(size).fill(0x55);
+    let start = 0;
+    if (kind === QueueKind.Priority) {
+      const key = priorityKey(name);
+      new DataView(bytes.buffer).setUint32(0, key.length, true);
+      bytes.set(key, 4);
+      start = 4 + key.length;
+    }
+    bytes[start] = name.charCodeAt(0);
+    return { bytes, refs: [] };
+  }
+
+  name({ bytes }: Packet): string {
+    const { kind, size } = this.#item;
+    assertEquals(bytes.length, size);
+    const start = kind === QueueKind.Priority
+      ? 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
+      : 0;
+    // Not every byte of many: there are many deaths.
+    const step = size > 1000 ? 97 : 1;
+    for (let i = start + 1; i < size; i += step) {
+      assert(bytes[i] === 0x55, "torn");
+    }
+    return String.fromCharCode(bytes[start]!);
+  }
+
+  put(who: Mortal, name: string): Call {
+    return who.call(this.#of(who), QueueOp.Put, { packet: this.packet(name) });
+  }
+
+  get(who: Mortal): Call {
+    return who.call(this.#of(who), QueueOp.Get);
+  }
+
+  /** The fast way, where nobody has to wait. */
+  tryPut(who: Mortal, name: string): void {
+    const number = this.#of(who).tryPut(this.packet(name));
+    assert(number !== undefined, "there is no room");
+  }
+
+  tryGet(who: Mortal): string | undefined {
+    return this.#of(who).tryGet((packet) => this.name(packet))?.value;
+  }
+
+  got(call: Call): string {
+    call.result;
+    return this.name(call.packet!);
+  }
+
+  /** Takes all items; `size` is exact, and those who wait to put come in. */
+  all(maxsize = Infinity): string {
+    const { ann, world } = this.#cast;
+    world.settle();
+    let names = "";
+    for (let left = this.of(ann).size;; left = this.of(ann).size) {
+      assert(left <= maxsize, "the queue is too full");
+      const name = this.tryGet(ann);
+      if (name === undefined) {
+        assertEquals(left, 0, "size");
+        return names;
+      }
+      assert(left > 0, "size");
+      names += name;
+      world.settle();
+    }
+  }
+
+  /** The items are as if it was not done, or as if it was. */
+  find(before: string, after: string, maxsize?: number): boolean {
+    const names = this.all(maxsize);
+    assert(names === before || names === after, `The items are "${names}"`);
+    this.assertUsable();
+    return names === after;
+  }
+
+  /** It works, and nobody else waits. */
+  assertUsable(): void {
+    const { ann, bob, world } = this.#cast;
+    assertEquals(this.all(), "");
+    const waits = this.get(bob);
+    assert(waits.isPending, "somebody else's item");
+    assert(this.put(ann, "x").isDone);
+    world.settle();
+    assertEquals(this.got(waits), "x");
+    this.tryPut(bob, "y");
+    assertEquals(this.all(), "y");
+  }
+}
+
+/** The order in which items that are put one after another leave. */
+function sorted(kind: number, names: string): string {
+  if (kind === QueueKind.Lifo) return [...names].reverse().join("");
+  return kind === QueueKind.Priority ? [...names].sort().join("") : names;
+}
+
+const ORDERS = {
+  "QueueCore": QueueKind.Fifo,
+  "QueueCore of a LifoQueue": QueueKind.Lifo,
+  "QueueCore of a PriorityQueue": QueueKind.Priority,
+  "QueueCore of a stream": QueueKind.Stream,
+} as const;
+
+/** Small ones share memory, large ones are copied outside of the guard. */
+const SIZES = { "small": 40, "large": 2000, "very large": 100_000 };
+
+for (const [what, kind] of Object.entries(ORDERS)) {
+  for (const [how, size] of Object.entries(SIZES)) {
+    if (size === SIZES["very large"] && kind !== QueueKind.Fifo) continue;
+    const item = { kind, size };
+    const order = (names: string) => sorted(kind, names);
+    const name = `${what}, ${how} items`;
+
+    for (const way of ["put", "tryPut"] as const) {
+      everyDeath(`${name}, ${way}()`, {
+        arrange: (cast) => {
+          const queue = new Queueing(cast, item);
+          for (const name of "bd") queue.put(cast.ann, name);
+          return queue;
+        },
+        act: (queue, { victim }) => void queue[way](victim, "c"),
+        find: (queue) => queue.find(order("bd"), order("bdc")),
+      });
+    }
+
+    for (const way of ["get", "tryGet"] as const) {
+      everyDeath(`${name}, ${way}()`, {
+        arrange: (cast) => {
+          const queue = new Queueing(cast, item);
+          for (const name of "bdc") queue.put(cast.ann, name);
+          return queue;
+        },
+        act: (queue, { victim }) => void queue[way](victim),
+        find: (queue) => queue.find(order("bdc"), order("bdc").slice(1)),
+      });
+
+      everyDeath(`${name}, ${way}() makes room for one that waits`, {
+        arrange: (cast) => {
+          const queue = new Queueing(cast, item, 2);
+          for (const name of "bd") queue.put(cast.ann, name);
+          const waits = [queue.put(cast.ann, "c"), queue.put(cast.bob, "a")];
+          return { queue, waits };
+        },
+        act: ({ queue }, { victim }) => void queue[way](victim),
+        meanwhile: ({ waits }) => waits.shift()!.withdraw(),
+        find: ({ queue, waits }) => {
+          const isWithdrawn = waits.length === 1;
+          const gone = order("bd")[0]!;
+          const stays = order("bd")[1]!;
+          const late = isWithdrawn ? "a" : "ca";
+          // What was in the dead one's hands comes back, also where it is full.
+          const names = queue.all(3);
+          const missing = [..."bdca"].filter((name) => !names.includes(name));
+          const expected = isWithdrawn
+            ? ["", "c", gone, `${gone}c`]
+            : ["", gone];
+          assert(expected.includes(missing.join("")), `lost: ${missing}`);
+          assert(names.includes(stays + late) || kind !== QueueKind.Fifo);
+          assertEquals(new Set(names).size, names.length, "doubled");
+          for (const call of waits) assert(call.isDone, "not acknowledged");
+          queue.assertUsable();
+          return isWithdrawn ? undefined : missing.length > 0;
+        },
+      });
+    }
+
+    // Neither the order nor the size matters to the rest beyond that.
+    const isKnown = kind !== QueueKind.Fifo || size === SIZES["very large"];
+    if (size !== SIZES.small && isKnown) continue;
+
+    everyDeath(`${name}, a put() waits for room`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item, 1);
+        queue.put(cast.ann, "b");
+        return { queue, waits: queue.put(cast.bob, "d") };
+      },
+      act: ({ queue }, { victim }) => void queue.put(victim, "c"),
+      find: ({ queue, waits }) => {
+        assertEquals(queue.all(1), "bd");
+        assert(waits.isDone);
+        queue.assertUsable();
+      },
+    });
+
+    for (const takes of [false, true]) {
+      everyDeath(`${name}, a put() that waits ${takes ? "comes in" : "ends"}`, {
+        arrange: (cast) => {
+          const queue = new Queueing(cast, item, 1);
+          queue.put(cast.ann, "b");
+          const mine = queue.put(cast.victim, "c");
+          const other = queue.put(cast.bob, "d");
+          if (takes) assertEquals(queue.tryGet(cast.ann), "b");
+          return { queue, mine, other };
+        },
+        act: ({ mine }) => mine.withdraw(),
+        find: ({ queue, other }) => {
+          const names = queue.all(1);
+          assert(other.isDone);
+          queue.assertUsable();
+          if (!takes) assertEquals(names, "bd");
+          else assert(names === "cd" || names === "d", names);
+          return takes ? names === "d" : undefined;
+        },
+      });
+    }
+
+    everyDeath(`${name}, a put() serves who waits to get`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item);
+        return { queue, waits: [queue.get(cast.ann), queue.get(cast.bob)] };
+      },
+      act: ({ queue }, { victim }) => void queue.put(victim, "a"),
+      meanwhile: ({ queue, waits }, { cleo }) => {
+        waits.shift()!.withdraw();
+        queue.put(cleo, "z");
+      },
+      find: ({ queue, waits }, { cleo, world }) => {
+        if (waits.length === 1) {
+          const [call] = waits;
+          const first = queue.got(call!);
+          const names = first + queue.all();
+          assert(names === "z" || names === "az" || names === "za", names);
+          queue.assertUsable();
+          return;
+        }
+        const isDone = waits[0]!.isDone;
+        assert(waits[1]!.isPending);
+        for (const name of "bc") queue.put(cleo, name);
+        world.settle();
+        const names = waits.map((call) => queue.got(call)).join("");
+        assertEquals(names + queue.all(), isDone ? "abc" : "bc");
+        queue.assertUsable();
+        return isDone;
+      },
+    });
+
+    everyDeath(`${name}, a get() waits`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item);
+        return { queue, calls: [queue.get(cast.ann)] };
+      },
+      act: ({ queue }, { victim }) => void queue.get(victim),
+      meanwhile: ({ queue }, { bob }) => {
+        for (const name of "ab") queue.put(bob, name);
+      },
+      find: ({ queue, calls }, { bob, cleo, world }) => {
+        const [first] = calls;
+        if (first!.isPending) {
+          const second = queue.get(cleo);
+          for (const name of "abc") queue.put(bob, name);
+          world.settle();
+          assertEquals(queue.got(first!) + queue.got(second), "ab");
+          assertEquals(queue.all(), "c");
+        } else {
+          const names = queue.got(first!) + queue.all();
+          assert(names === "a" || names === "ab", names);
+        }
+        queue.assertUsable();
+      },
+    });
+
+    for (const gives of ["takes", "gives back"]) {
+      everyDeath(`${name}, somebody ${gives} what was granted`, {
+        arrange: (cast) => {
+          const queue = new Queueing(cast, item);
+          const mine = queue.get(cast.victim);
+          for (const name of "acb") queue.put(cast.ann, name);
+          return { queue, mine };
+        },
+        act: ({ mine }, { victim }) => {
+          if (gives === "takes") victim.agent.drain();
+          else mine.withdraw();
+        },
+        meanwhile: ({ queue }, { bob }) => void queue.put(bob, "d"),
+        find: ({ queue }) => {
+          const names = queue.all();
+          const all = names.includes("d") ? "acbd" : "acb";
+          const back = order(all);
+          const gone = order(all.slice(1));
+          queue.assertUsable();
+          if (gives !== "takes") {
+            assertEquals(names, back);
+            return;
+          }
+          assert(names === gone || names === back, names);
+          return all === "acb" ? names === gone : undefined;
+        },
+      });
+    }
+
+    everyDeath(`${name}, one is put back`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item);
+        for (const name of "bac") queue.put(cast.ann, name);
+        const { number } = queue.get(cast.victim);
+        return { queue, number };
+      },
+      act: ({ queue, number }, { victim }) =>
+        void victim.call(queue.of(victim), QueueOp.Unget, {
+          number,
+          packet: queue.packet(order("bac")[0]!),
+        }),
+      find: ({ queue }) => queue.find(order("bac").slice(1), order("bac")),
+    });
+
+    everyDeath(`${name}, one is withdrawn`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item, 3);
+        queue.put(cast.ann, "b");
+        const mine = queue.put(cast.victim, "a");
+        queue.put(cast.ann, "c");
+        const waits = queue.put(cast.bob, "d");
+        const joins = cast.cleo.call(queue.of(cast.cleo), QueueOp.Join);
+        return { queue, number: mine.result, waits, joins };
+      },
+      act: ({ queue, number }, { victim }) =>
+        void victim.call(queue.of(victim), QueueOp.Withdraw, { number }),
+      find: ({ queue, waits }) => {
+        const names = queue.all(3);
+        assert(waits.isDone);
+        const isDone = !names.includes("a");
+        assertEquals([...names].sort().join(""), isDone ? "bcd" : "abcd");
+        queue.assertUsable();
+        return isDone;
+      },
+    });
+
+    everyDeath(`${name}, the last one is withdrawn that others wait for`, {
+      arrange: (cast) => {
+        const queue = new Queueing(cast, item);
+        const { number } = queue.put(cast.victim, "a");
+        const joins = [cast.ann, cast.bob].map((who) =>
+          who.call(queue.of(who), QueueOp.Join)
+        );
+        return { queue, number, joins };
+      },
+      act: ({ queue, number }, { victim }) =>
+        void victim.call(queue.of(victim), QueueOp.Withdraw, { number }),
+      find: ({ queue, joins }, { ann, world }) => {
+        const names = queue.all();
+        assertEquals(joins[0]!.isDone, names === "");
+        if (names !== "") queue.of(ann).taskDone();
+        world.settle();
+        for (const call of joins) assert(call.isDone);
+        queue.assertUsable();
+        return names === "";
+      },
+    });
+
+    for (const immediate of [false, true]) {
+      everyDeath(
+        `${name}, ${immediate ? "immediate " : ""}shutDown() of a full one`,
+        {
+          arrange: (cast) => {
+            const queue = new Queueing(cast, item, 2);
+            for (const name of "ba") queue.put(cast.ann, name);
+            const puts = [cast.ann, cast.bob].map((w) => queue.put(w, "c"));
+            const joins = cast.cleo.call(queue.of(cast.cleo), QueueOp.Join);
+            return { queue, puts, joins };
+          },
+          act: ({ queue }, { victim }) => queue.of(victim).shutDown(immediate),
+          find: ({ queue, puts, joins }, { ann }) => {
+            const { isShutDown } = queue.of(ann);
+            if (!isShutDown) {
+              assertEquals(queue.of(ann).size, 2);
+              assertEquals(queue.all(2).length, 4);
+              for (const call of puts) assert(call.isDone);
+              assert(joins.isPending);
+              queue.assertUsable();
+              return false;
+            }
+            for (const call of puts) {
+              assertEquals(call.error?.message, "shut down: put");
+            }
+            assertEquals(joins.isDone, immediate);
+            assertEquals(queue.of(ann).size, immediate ? 0 : 2);
+            assertEquals(queue.put(ann, "x").error?.message, "shut down: put");
+            for (const name of immediate ? "" : order("ba")) {
+              assertEquals(queue.tryGet(ann), name);
+            }
+            const last = queue.get(ann);
+            assertEquals(last.error?.message, "shut down: get");
+            return true;
+          },
+        },
+      );
+    }
+
+    everyDeath(`${name}, one is closed for which others wait`, {
+      arrange: (cast) => {
+        const queue = new Queueing({ ...cast, owner: cast.victim }, item, 1);
+        const { ann, bob, cleo } = cast;
+        // Something that was granted, and not yet looked at.
+        const granted = queue.get(cleo);
+        for (const name of "ab") queue.put(ann, name);
+        const waits = [
+          queue.put(ann, "c"),
+          queue.put(bob, "d"),
+          bob.call(queue.of(bob), QueueOp.Join),
+        ];
+        return { queue, waits, granted };
+      },
+      act: ({ queue }, { victim }) => queue.of(victim).destroy(new Error()),
+      find: ({ queue, waits, granted }, { ann }) => {
+        for (const call of waits) assert(call.error !== undefined);
+        assert(queue.put(ann, "x").error !== undefined);
+        assertEquals(queue.got(granted), "a");
+      },
+    });
+  }
+}
+
+everyDeath("QueueCore, shutDown() of an empty one", {
+  arrange: (cast) => {
+    const queue = new Queueing(cast, { kind: QueueKind.Fifo, size: 40 });
+    const gets = [queue.get(cast.ann), queue.get(cast.bob)];
+    const watches = [cast.ann, cast.cleo].map((who) =>
+      who.call(queue.of(who), QueueOp.Ready)
+    );
+    return { queue, gets, watches };
+  },
+  act: ({ queue }, { victim }) => queue.of(victim).shutDown(false),
+  find: ({ queue, gets, watches }, { ann }) => {
+    const { isShutDown } = queue.of(ann);
+    for (const call of watches) assertEquals(call.isDone, isShutDown);
+    for (const call of gets) {
+      if (isShutDown) assertEquals(call.error?.message, "shut down: get");
+      else call.withdraw();
+    }
+    if (!isShutDown) queue.assertUsable();
+    return isShutDown;
+  },
+});
+
+everyDeath("QueueCore, a put() is seen by those who watch", {
+  arrange: (cast) => {
+    const queue = new Queueing(cast, { kind: QueueKind.Fifo, size: 40 });
+    const watches = [cast.ann, cast.bob, cast.cleo].map((who) =>
+      who.call(queue.of(who), QueueOp.Ready)
+    );
+    return { queue, watches };
+  },
+  act: ({ queue }, { victim }) => void queue.put(victim, "a"),
+  find: ({ queue, watches }) => {
+    const isThere = watches[0]!.isDone;
+    for (const call of watches) assertEquals(call.isDone, isThere);
+    assertEquals(queue.all(), isThere ? "a" : "");
+    if (!isThere) { for (const call of watches) call.withdraw(); }
+    queue.assertUsable();
+    return isThere;
+  },
+});
+
+for (const left of [1, 2]) {
+  everyDeath(`QueueCore, taskDone() with ${left} to do`, {
+    arrange: (cast) => {
+      const queue = new Queueing(cast, { kind: QueueKind.Fifo, size: 40 });
+      for (const name of "ab".slice(0, left)) {
+        queue.put(cast.ann, name);
+        queue.get(cast.ann);
+      }
+      const joins = [cast.ann, cast.bob, cast.cleo].map((who) =>
+        who.call(queue.of(who), QueueOp.Join)
+      );
+      return { queue, joins };
+    },
+    act: ({ queue }, { victim }) => queue.of(victim).taskDone(),
+    find: ({ queue, joins }, { ann, world }) => {
+      let done = 0;
+      while (joins[0]!.isPending) {
+        for (const call of joins) assert(call.isPending);
+        queue.of(ann).taskDone();
+        done++;
+        world.settle();
+      }
+      for (const call of joins) assert(call.isDone);
+      queue.assertUsable();
+      return done < left;
+    },
+  });
+}
+
+/** Enough to fill the first block of a heap, or a segment of records. */
+const MANY = "abcdefghijklmnopqrstuvwxyzAB";
+
+for (const [what, kind] of Object.entries(ORDERS)) {
+  const item = { kind, size: 900 };
+  everyDeath(`${what}, more memory is taken`, {
+    arrange: (cast) => {
+      const queue = new Queueing(cast, item);
+      const { victim } = cast;
+      // The 18th begins a new segment, the 29th a new heap.
+      const count = kind === QueueKind.Priority ? 28 : 17;
+      const names = [...MANY.slice(0, count)].reverse().join("");
+      for (const name of names) queue.put(victim, name);
+      return { queue, names };
+    },
+    act: ({ queue }, { victim }) => void queue.put(victim, "E"),
+    find: ({ queue, names }) =>
+      queue.find(sorted(kind, names), sorted(kind, names + "E")),
+  });
+
+  everyDeath(`${what}, memory is given back`, {
+    arrange: (cast) => {
+      const queue = new Queueing(cast, item);
+      const { victim } = cast;
+      for (const name of MANY) queue.put(victim, name);
+      const order = sorted(kind, MANY);
+      // One segment is left, with one record.
+      const left = kind === QueueKind.Lifo ? order.length - 17 : 16;
+      for (let i = 0; i < left; i++) queue.tryGet(victim);
+      return { queue, order: order.slice(left) };
+    },
+    act: ({ queue }, { victim }) => void queue.tryGet(victim),
+    find: ({ queue, order }) => queue.find(order, order.slice(1)),
+  });
+}
+
+// ---- Pipes, blocks of memory ----
+
+everyDeath("PipeCore, it is made and closed", {
+  arrange: () => {},
+  act: (_, { victim }) => {
+    new PipeCore({ agent: victim.agent }).destroy(new Error());
+    new PipeCore({ agent: victim.agent });
+  },
+  find: () => {},
+});
+
+everyDeath("PipeCore, one end is let go of", {
+  arrange: (cast) => {
+    const of = shared(cast.world, cast.victim, (place) => new PipeCore(place));
+    const send = (who: Mortal, end: number) =>
+      who.call(of(who).outgoing(end), QueueOp.Put, {
+        packet: { bytes: new Uint8Array(9), refs: [] },
+      });
+    send(cast.ann, 0).result;
+    send(cast.ann, 1).result;
+    const { bob } = cast;
+    for (let i = 0; i < 2; i++) bob.call(of(bob).incoming(1), QueueOp.Get);
+    return { of, send };
+  },
+  act: ({ of }, { victim }) => of(victim).partDropped(0),
+  find: ({ send }, { bob }) => {
+    // Its owner is gone.
+    assert(send(bob, 0).error !== undefined);
+    for (const call of bob.calls) assert(!call.isPending);
+  },
+});
+
+everyDeath("BlockCore, it gets a name and loses it", {
+  arrange: (cast) => {
+    const core = cast.world.owns(
+      cast.ann,
+      new BlockCore({ agent: cast.ann.agent }, 8),
+    );
+    core.setName("a name", 1);
+    return core;
+  },
+  act: (_, { victim }) => {
+    const core = new BlockCore({ agent: victim.agent }, 16);
+    core.setName("another name", 2);
+    core.removeName();
+    core.setName("a third name", 3);
+    const other = new BlockCore({ agent: victim.agent }, 16);
+    other.setName("a fourth name", 4);
+    core.destroy(new Error());
+  },
+  find: (core, { ann, bob }) => {
+    assertEquals(lookUp(bob.agent, "a name")?.id, 1);
+    for (const name of ["another name", "a third name", "a fourth name"]) {
+      assertEquals(lookUp(bob.agent, name), undefined);
+    }
+    assert(core.removeName());
+    const again = new BlockCore({ agent: ann.agent }, 8);
+    assert(again.setName("a fourth name", 5));
+    again.destroy(new Error());
+  },
+});
+
+// ---- Objects that are gone, and others in their places ----
+
+/** A world with an owner and two others. */
+function inWorld(
+  body: (world: World, owner: Mortal, ann: Mortal, bob: Mortal) => void,
+): () => void {
+  return () => {
+    const world = new World();
+    body(world, world.born(), world.born(), world.born());
+    world.settle();
+    world.close();
+  };
+}
+
+function queueOf(world: World, owner: Mortal): (who: Mortal) => QueueCore {
+  return shared(
+    world,
+    owner,
+    (place) => new QueueCore(place, { ended: () => new Error("shut down") }),
+  );
+}
+
+const packetOf = (size: number): Packet => ({
+  bytes: new Uint8Array(size),
+  refs: [],
+});
+
+for (const isLarge of [false, true]) {
+  const packet = packetOf(isLarge ? 2000 : 10);
+  const what = isLarge ? "large" : "small";
+
+  Deno.test(
+    `QueueCore, a ${what} item that was granted is freed when the queue is closed and its getter gives up`,
+    inWorld((world, owner, ann) => {
+      const of = queueOf(world, owner);
+      const get = ann.call(of(ann), QueueOp.Get);
+      owner.call(of(owner), QueueOp.Put, { packet }).result;
+      of(owner).destroy(new Error());
+      get.withdraw();
+    }),
+  );
+
+  Deno.test(
+    `QueueCore, a ${what} item that was granted is freed when the queue is closed and its getter dies`,
+    inWorld((world, owner, ann) => {
+      const of = queueOf(world, owner);
+      ann.call(of(ann), QueueOp.Get);
+      owner.call(of(owner), QueueOp.Put, { packet }).result;
+      of(owner).destroy(new Error());
+      world.kill(ann);
+      world.recover(owner);
+    }),
+  );
+
+  Deno.test(
+    `QueueCore, a ${what} item that was granted is freed when the owner dies before its getter`,
+    inWorld((world, owner, ann, bob) => {
+      const of = queueOf(world, owner);
+      ann.call(of(ann), QueueOp.Get);
+      owner.call(of(owner), QueueOp.Put, { packet }).result;
+      world.kill(owner);
+      world.recover(bob);
+      world.kill(ann);
+      world.recover(bob);
+    }),
+  );
+
+  Deno.test(
+    `QueueCore, a ${what} item of a closed queue does not come into the next one in its place`,
+    inWorld((world, owner, ann) => {
+      const of = queueOf(world, owner);
+      ann.call(of(ann), QueueOp.Get);
+      owner.call(of(owner), QueueOp.Put, { packet }).result;
+      of(owner).destroy(new Error());
+      const next = queueOf(world, owner);
+      assertEquals(next(owner).at, of(owner).at);
+      world.kill(ann);
+      world.recover(owner);
+      assertEquals(next(owner).size, 0);
+    }),
+  );
+}
+
+Deno.test(
+  "QueueCore, a large item that is read while its queue is closed does not come into the next one",
+  inWorld((world, owner, ann) => {
+    const of = queueOf(world, owner);
+    owner.call(of(owner), QueueOp.Put, { packet: packetOf(2000) }).result;
+    let next = of;
+    ann.doUntil(Infinity, () => {
+      of(ann).tryGet(() => {
+        of(owner).destroy(new Error());
+        next = queueOf(world, owner);
+        assertEquals(next(owner).at, of(owner).at);
+        world.kill(ann);
+      });
+    });
+    world.recover(owner);
+    assertEquals(next(owner).size, 0);
+  }),
+);
+
+Deno.test(
+  "SemaphoreCore, a permit of a closed one does not come to the next one in its place",
+  inWorld((world, owner, ann) => {
+    const settings = { value: 0, bounded: false, tracked: false };
+    const make = () =>
+      shared(world, owner, (place) => new SemaphoreCore(place, settings));
+    const of = make();
+    ann.call(of(ann), SemaphoreOp.Acquire);
+    of(owner).release("", 1);
+    of(owner).destroy(new Error());
+    const next = make();
+    assertEquals(next(owner).at, of(owner).at);
+    world.kill(ann);
+    world.recover(owner);
+    assertEquals(next(owner).value, 0);
+  }),
+);
+
+Deno.test(
+  "SignalCore, a death does not notify those of the next one in its place",
+  inWorld((world, owner, ann, bob) => {
+    const make = () => shared(world, owner, (place) => new SignalCore(place));
+    const of = make();
+    ann.call(of(ann), SignalOp.Wait);
+    owner.call(of(owner), SignalOp.Notify, { number: 1 }).result;
+    of(owner).destroy(new Error());
+    const next = make();
+    const waits = bob.call(next(bob), SignalOp.Wait);
+    world.kill(ann);
+    world.recover(owner);
+    world.settle();
+    assert(waits.isPending);
+  }),
+);
+
+// ---- What grows ----
+
+for (const tracked of [false, true]) {
+  Deno.test(
+    `SemaphoreCore, hundreds of permits are given at once (${
+      tracked ? "" : "not "
+    }noted)`,
+    inWorld((world, owner) => {
+      const settings = { value: 700, bounded: tracked, tracked };
+      const of = shared(
+        world,
+        owner,
+        (place) => new SemaphoreCore(place, settings),
+      );
+      for (let i = 0; i < 600; i++) of(owner).tryAcquire("");
+      of(owner).release("", 600);
+      assertEquals(of(owner).value, 700);
+    }),
+  );
+}
+
+Deno.test(
+  "SemaphoreCore, what is noted of the dead does not pile up",
+  inWorld((world, owner) => {
+    const of = shared(
+      world,
+      owner,
+      (place) =>
+        new SemaphoreCore(place, { value: 1, bounded: true, tracked: true }),
+    );
+    let live = 0;
+    for (let round = 0; round < 20; round++) {
+      const mortal = world.born();
+      mortal.call(
+        new SemaphoreCore({ agent: mortal.agent, place: of(owner).place }),
+        SemaphoreOp.Acquire,
+      ).result;
+      world.kill(mortal);
+      world.recover(owner);
+      if (round === 0) live = world.liveBlocks();
+    }
+    assertEquals(world.liveBlocks(), live);
+  }),
+);
+
+Deno.test(
+  "recover() takes thousands of waiters out of their lines",
+  inWorld((world, owner, ann) => {
+    const of = shared(world, owner, (place) => new EventCore(place));
+    for (let i = 0; i < 20_000; i++) {
+      of(ann).perform(
+        {
+          code: EventOp.Wait,
+          caller: "",
+          part: 0,
+          number: 0,
+          packet: undefined,
+        },
+        () => {},
+      );
+    }
+    world.kill(ann);
+    world.recover(owner);
+  }),
+);
