@@ -153,6 +153,8 @@ export class Agent {
   readonly #served: number[] = [];
   /** How many of them were served before the last checkpoint. */
   #standing = 0;
+  /** Blocks given back since the last checkpoint. */
+  readonly #freed: number[] = [];
   /** Whether `#park` runs, and whether it sleeps at the moment. */
   #parking = false;
   #asleep = false;
@@ -285,6 +287,7 @@ export class Agent {
   commit(): void {
     faultPoint?.();
     this.int32[this.#logged] = 0;
+    this.#freed.length = 0;
     this.#standing = 0;
     if (this.#served.length === 0) return this.#leave();
     const served = this.#served.splice(0);
@@ -301,6 +304,7 @@ export class Agent {
     faultPoint?.();
     this.int32[this.#logged] = 0;
     this.#standing = this.#served.length;
+    this.#freed.length = 0;
   }
 
   /** Undoes the changes and gives the guards back. */
@@ -338,7 +342,8 @@ export class Agent {
     const sizeClass = classOf(words + BlockWord.Words);
     const free = ArenaWord.Free + sizeClass;
     let block = int32[free]!;
-    if (block !== 0) {
+    // What this transaction has given back may have to be as it was.
+    if (block !== 0 && !this.#freed.includes(block)) {
       this.set(free, int32[block + BlockWord.Next]!);
     } else {
       block = int32[ArenaWord.Bump]!;
@@ -365,6 +370,7 @@ export class Agent {
     // Nobody else refers to a block that is given back, but who undoes it.
     this.set(block + BlockWord.Next, int32[free]!);
     this.set(free, block);
+    this.#freed.push(block);
   }
 
   /** How many words a block can hold. */

@@ -223,10 +223,10 @@ export class SemaphoreCore extends Core {
     this.transact(() => {
       const now = int32[permits]! & AGENT_MASK;
       checkPermits(now + count, limit || MAX_PERMITS);
-      if (this.#tracked) forget(agent, at, count);
+      // Before anybody is told, perhaps the caller itself.
+      if (this.#tracked) this.#hold(caller, -forget(agent, at, count));
       give(agent, at, count);
     });
-    this.#hold(caller, -count);
   }
 
   /** Gives back a permit that the caller holds, if it still does. */
@@ -295,12 +295,14 @@ function note(
 
 /**
  * Permits come back from anybody: our own are meant first. Of a bounded
- * semaphore the rest must be others'; else they are new ones.
+ * semaphore the rest must be others'; else they are new ones. Gives how many
+ * were our own.
  */
-function forget(agent: Agent, at: number, count: number): void {
+function forget(agent: Agent, at: number, count: number): number {
   const { int32 } = agent;
-  count -= note(agent, at, agent.name, -count);
-  if (int32[at + Word.Limit] === 0) return;
+  const own = note(agent, at, agent.name, -count);
+  count -= own;
+  if (int32[at + Word.Limit] === 0) return own;
   for (
     let hold = int32[at + Word.Holds]!;
     hold !== 0 && count > 0;
@@ -311,6 +313,7 @@ function forget(agent: Agent, at: number, count: number): void {
     agent.set(hold + HoldWord.Count, int32[hold + HoldWord.Count]! - taken);
     count -= taken;
   }
+  return own;
 }
 
 function takeAbandoned(agent: Agent, at: number): number {
