@@ -155,12 +155,17 @@ export class BarrierCore extends Core {
     return undefined;
   }
 
-  async #act(reply: Reply): Promise<void> {
-    try {
-      await this.#action?.();
-      reply(Status.Done, 0);
-    } catch (error) {
+  #act(reply: Reply): void {
+    const done = () => reply(Status.Done, 0);
+    const failed = (error: unknown) =>
       reply(Status.Failed, 0, hub.packError(error));
+    try {
+      const result = this.#action?.();
+      // One that is done at once can be asked for in a blocking way.
+      if (result instanceof Promise) result.then(done, failed);
+      else done();
+    } catch (error) {
+      failed(error);
     }
   }
 

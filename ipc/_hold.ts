@@ -15,6 +15,8 @@ export class Hold {
   readonly #reference: Reference;
   #acquisition: number;
   abandoned: boolean;
+  /** Called when it holds again: it is the last hold of this thread then. */
+  onResume: (() => void) | undefined;
 
   /** From what an acquire gave. */
   constructor(reference: Reference, outcome: number) {
@@ -61,5 +63,6 @@ export class Hold {
   #resumed(outcome: number): void {
     this.#acquisition = Math.floor(outcome / 2);
     this.abandoned ||= outcome % 2 === 1;
+    this.onResume?.();
   }
 }

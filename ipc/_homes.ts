@@ -249,6 +249,12 @@ class Homes implements HomesOfProcess {
     (key: string, buffer: SharedArrayBuffer | undefined) => void
   >();
 
+  /**
+   * Take what other threads have told, for a thread that blocks and has not
+   * heard of a block yet.
+   */
+  readonly blockSources = new Set<() => void>();
+
   /** A block in the shared home: the threads of this process get it. */
   addBlock(place: Place, buffer: SharedArrayBuffer): void {
     this.setBlock(keyOf(place), buffer);
@@ -276,6 +282,9 @@ class Homes implements HomesOfProcess {
 
   /** The block at a place, if this thread knows it. */
   blockAt(place: Place): SharedArrayBuffer | undefined {
+    const known = this.#blocks.get(keyOf(place));
+    if (known !== undefined) return known;
+    for (const take of this.blockSources) take();
     return this.#blocks.get(keyOf(place));
   }
 

@@ -555,6 +555,8 @@ export class QueueCore extends Core {
     agent.transact(at + ObjectWord.Guard, () => {
       if (!this.isThere) return;
       failPutters(agent, at, FailCode.Closed);
+      // Not done by being dropped.
+      failAll(agent, listOf(at, Line.Joiners), FailCode.Closed);
       dropItems(agent, at, dropped);
     });
     for (const packet of dropped) hub.dropPacket(packet);

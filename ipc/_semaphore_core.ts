@@ -34,12 +34,15 @@ import { InvalidStateError } from "./errors.ts";
 
 /** Operations on a semaphore. */
 export const SemaphoreOp = {
-  /** Gives 1 when the permit was that of a dead process, else 0. */
+  /**
+   * Gives the number of the hold where that is noted, else 0; twice, plus 1
+   * when the permit was that of a dead process.
+   */
   Acquire: 1,
   /** Gives so many permits. */
   Release: 2,
   Value: 3,
-  /** Gives one permit back, if the caller has one that is noted. */
+  /** Gives the permit of a hold back, if there is that hold still. */
   ReleaseHeld: 4,
 } as const;
 
@@ -74,8 +77,9 @@ export interface SemaphoreSettings {
 /** A semaphore. See the file comment. */
 export class SemaphoreCore extends Core {
   protected override readonly what = "semaphore";
-  /** Who holds permits through this thread, and how many. */
-  readonly #holders = new Map<string, number>();
+  /** The holds through this thread, the oldest first, and whose they are. */
+  readonly #holds = new Map<number, string>();
+  #lastHold = 0;
 
   constructor(place: CorePlace, settings?: SemaphoreSettings) {
     super(HandleNumber.Semaphore, place, (at) => {
@@ -106,7 +110,7 @@ export class SemaphoreCore extends Core {
         this.release(caller, number);
         break;
       case SemaphoreOp.ReleaseHeld:
-        this.releaseHeld(caller);
+        this.releaseHeld(caller, number);
         break;
       case SemaphoreOp.Value:
         reply(Status.Done, this.value);
@@ -148,15 +152,24 @@ export class SemaphoreCore extends Core {
       note(agent, at, agent.name, 1);
       return takeAbandoned(agent, at);
     });
-    if (abandoned >= 0) this.#hold(caller, 1);
-    return abandoned;
+    return abandoned < 0 ? -1 : this.#outcome(caller, abandoned);
   }
 
-  #hold(caller: string, change: number): void {
-    if (!this.#tracked) return;
-    const count = (this.#holders.get(caller) ?? 0) + change;
-    if (count > 0) this.#holders.set(caller, count);
-    else this.#holders.delete(caller);
+  /** What an acquire gives: see `SemaphoreOp`. */
+  #outcome(caller: string, abandoned: number): number {
+    if (!this.#tracked) return 0;
+    this.#holds.set(++this.#lastHold, caller);
+    return this.#lastHold * 2 + abandoned;
+  }
+
+  /** So many of the caller's holds are over, the newest first. */
+  #forget(caller: string, count: number): void {
+    for (const [hold, holder] of [...this.#holds].reverse()) {
+      if (count === 0) return;
+      if (holder !== caller) continue;
+      this.#holds.delete(hold);
+      count--;
+    }
   }
 
   #acquire(caller: string, reply: Reply): Withdraw | undefined {
@@ -167,10 +180,8 @@ export class SemaphoreCore extends Core {
       reply(Status.Done, now);
       return undefined;
     }
-    const granted = (abandoned: number) => {
-      this.#hold(caller, 1);
-      reply(Status.Done, abandoned);
-    };
+    const granted = (abandoned: number) =>
+      reply(Status.Done, this.#outcome(caller, abandoned));
     let given = 0;
     const node = this.lineUp(() => {
       while (true) {
@@ -224,33 +235,35 @@ export class SemaphoreCore extends Core {
       const now = int32[permits]! & AGENT_MASK;
       checkPermits(now + count, limit || MAX_PERMITS);
       // Before anybody is told, perhaps the caller itself.
-      if (this.#tracked) this.#hold(caller, -forget(agent, at, count));
+      if (this.#tracked) this.#forget(caller, forget(agent, at, count));
       give(agent, at, count);
     });
   }
 
-  /** Gives back a permit that the caller holds, if it still does. */
-  releaseHeld(caller: string): void {
-    if (!this.#tracked) return this.release(caller, 1);
-    if (!this.#holders.has(caller) || !this.isThere) return;
-    this.#hold(caller, -1);
+  /** Gives the permit of a hold back, if there is that hold still. */
+  releaseHeld(caller: string, hold: number): void {
+    if (hold === 0) return this.release(caller, 1);
+    if (!this.#holds.delete(hold) || !this.isThere) return;
     const { agent, at } = this;
     this.transact(() => {
-      // Somebody may have given it back by release().
+      // Another process may have given it back by release().
       if (note(agent, at, agent.name, -1) > 0) give(agent, at, 1);
     });
   }
 
   override holderGone(isGone: (path: string) => boolean): void {
-    for (const [path, count] of [...this.#holders]) {
-      if (path === hub.path || !isGone(path)) continue;
-      this.#holders.delete(path);
-      const { agent, at } = this;
-      agent.transact(at + ObjectWord.Guard, () => {
-        if (!this.isThere) return;
-        abandon(agent, at, note(agent, at, agent.name, -count));
-      });
+    let count = 0;
+    for (const [hold, holder] of [...this.#holds]) {
+      if (holder === hub.path || !isGone(holder)) continue;
+      this.#holds.delete(hold);
+      count++;
     }
+    if (count === 0) return;
+    const { agent, at } = this;
+    agent.transact(at + ObjectWord.Guard, () => {
+      if (!this.isThere) return;
+      abandon(agent, at, note(agent, at, agent.name, -count));
+    });
   }
 
   protected override dispose(): void {

@@ -41,18 +41,36 @@ const MAX_ANSWER = 0x7fff0000;
 /** The bytes that come by a message port, as a stream. */
 class PortStream implements ByteStream {
   readonly #port: MessagePort;
+  readonly #other: (message: Message) => void;
   readonly #chunks: Uint8Array[] = [];
   #closed = false;
   #wake: (() => void) | undefined;
 
   constructor(port: MessagePort, other: (message: Message) => void) {
     this.#port = port;
-    port.onmessage = ({ data }: MessageEvent<Message>) => {
-      if (data.kind === "bytes") this.#chunks.push(data.bytes);
-      else if (data.kind === "end") this.#closed = true;
-      else other(data);
-      this.#wake?.();
+    this.#other = other;
+    port.onmessage = ({ data }: MessageEvent<Message>) => this.#take(data);
+  }
+
+  #take(message: Message): void {
+    if (message.kind === "bytes") this.#chunks.push(message.bytes);
+    else if (message.kind === "end") this.#closed = true;
+    else this.#other(message);
+    this.#wake?.();
+  }
+
+  /** Takes what has arrived without turning the event loop. */
+  takeNow(): void {
+    const { receiveMessageOnPort } = globalThis.process.getBuiltinModule(
+      "node:worker_threads",
+    ) as unknown as {
+      receiveMessageOnPort(port: MessagePort): { message: Message } | undefined;
     };
+    while (true) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#take(received.message);
+    }
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -121,7 +139,9 @@ export function inviteThread(
     control,
     end() {},
   });
+  const takeNow = () => stream.takeNow();
   homes.onBlock.add(announce);
+  homes.blockSources.add(takeNow);
   const invitation: ThreadInvitation = {
     path,
     port: port2,
@@ -138,6 +158,7 @@ export function inviteThread(
     link,
     async ended(ended) {
       homes.onBlock.delete(announce);
+      homes.blockSources.delete(takeNow);
       hub.childEnded(path, ended);
       await homes.threadEnded(path, ended);
     },
@@ -174,6 +195,7 @@ export function joinProcess(
   const announce = (key: string, buffer: SharedArrayBuffer | undefined) =>
     stream.send({ kind: "block", key, buffer });
   homes.onBlock.add(announce);
+  homes.blockSources.add(() => stream.takeNow());
   const starter = path.slice(0, path.lastIndexOf("."));
   const link = new Link(hub, starter, true, stream, { control, end() {} });
   hub.setParent(link);

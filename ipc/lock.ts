@@ -150,7 +150,9 @@ export class Lock implements Disposable {
   }
 
   #guard(outcome: number): Guard {
-    return this.#last = new Guard(this.#reference, outcome);
+    const guard = new Guard(this.#reference, outcome);
+    guard.onResume = () => this.#last = guard;
+    return this.#last = guard;
   }
 
   /**

@@ -182,8 +182,10 @@ export class RLock implements Disposable {
 
   #guard(outcome: number, isThreads: boolean): Guard {
     const hold = new Hold(this.#reference, outcome);
-    this.#last = { hold, guards: new Set(), isThreads };
-    return new Guard(this.#last, hold.abandoned);
+    const levels = { hold, guards: new Set<Guard>(), isThreads };
+    hold.onResume = () => this.#last = levels;
+    this.#last = levels;
+    return new Guard(levels, hold.abandoned);
   }
 
   /** Takes the lock if it is free now, or held by the caller. */

@@ -23,18 +23,20 @@ import type { LockGuard } from "./lock.ts";
 class Guard implements LockGuard {
   readonly abandoned: boolean;
   readonly #reference: Reference;
+  readonly #hold: number;
   #released = false;
 
   constructor(reference: Reference, outcome: number) {
     this.#reference = reference;
-    this.abandoned = outcome === 1;
+    this.#hold = Math.floor(outcome / 2);
+    this.abandoned = outcome % 2 === 1;
   }
 
   release(): void {
     const reference = this.#reference;
     if (this.#released || (reference.closed && reference.object)) return;
     this.#released = true;
-    reference.cast(SemaphoreOp.ReleaseHeld);
+    reference.cast(SemaphoreOp.ReleaseHeld, this.#hold);
   }
 
   [Symbol.dispose](): void {
