@@ -1,106 +1,194 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-// Items per second through a queue, one way: a child puts and its parent, which
-// owns the queue, gets, or the other way round. The time is from the order to
-// the child until the last item is got.
+// Items per second through a queue: one way between a parent, which owns the
+// queue, and its child, and among children of which half put and half get. The
+// time is from the order to the children until the last item is got.
 
-import { Pipe, Queue } from "../ipc/mod.ts";
-import { Process } from "../process/mod.ts";
+import { type Home, Queue } from "../ipc/mod.ts";
+import { Crew } from "./_crew.ts";
+import { HOMES, inHome, inHomeContender, inHomes } from "./_homes.ts";
 import {
+  type Absence,
   measure,
+  medianOf,
   PER_SECOND,
+  printGoal,
   printTable,
   readFlags,
+  type Row,
   type SelfTimed,
   selfTimedFlagsHelp,
 } from "./_measure.ts";
 import { pythonContender, PythonPeer } from "./_python.ts";
-import { type Item, type Order, serve, work } from "./fixtures/queue_ends.ts";
+import {
+  type Item,
+  type MemberOrder,
+  serve,
+  work,
+} from "./fixtures/queue_ends.ts";
 
-const ROUNDS = 11;
+const ROUNDS = 9;
 
-const HELP = `Compares the items per second through a queue between a parent and
-its child with Python's multiprocessing.Queue (its feeder thread puts many at
-once). "ratio" is to Python; 2.00 is twice as many.
+const HELP = `Compares the items per second through a queue with Python's
+multiprocessing.Queue (its feeder thread puts many at once): between a parent
+and its child, and among children. "mapped" is memory that both sides reach;
+"hub" lives in memory of the parent, which the child asks by messages.
+"ratio" is to Python; 2.00 is twice as many.
 
 Usage: deno run -A bench/queue_bench.ts [flags]
 
 ${selfTimedFlagsHelp(ROUNDS)}`;
 
 /** What the items are, and how many make a sample. */
-const KINDS = [
-  { name: "small integers", size: 0, count: 5000 },
-  { name: "Uint8Array of 1 MiB", size: 2 ** 20, count: 50 },
-] as const;
-
-/** So many under way where they are not awaited one by one. */
-const MANY = 64;
-
-/** How many puts and gets are under way at once. */
-interface Pattern {
+interface Kind {
   readonly name: string;
-  readonly puts: number;
-  readonly gets: number;
+  readonly size: number;
+  readonly count: number;
+  /** So many are under way where they are not awaited one by one. */
+  readonly many: number;
 }
 
-const ONE_BY_ONE: Pattern = { name: "one by one", puts: 1, gets: 1 };
-const MANY_PUTS: Pattern = {
-  name: `${MANY} puts in flight`,
-  puts: MANY,
-  gets: 1,
+const SMALL: Kind = {
+  name: "small integers",
+  size: 0,
+  count: 2000,
+  many: 64,
 };
-const MANY_OF_BOTH: Pattern = {
-  name: `${MANY} puts and ${MANY} gets in flight`,
-  puts: MANY,
-  gets: MANY,
+const LARGE: Kind = {
+  name: "Uint8Array of 1 MiB",
+  size: 2 ** 20,
+  count: 16,
+  many: 8,
 };
+
+/** The processes that share one queue, half of them at each end. */
+const CROWDS = [2, 8] as const;
+
+const PYTHON = "Python Queue";
+const PYTHON_PIPE = "Python Pipe";
+
+/** How a home is called in the tables: by the way that others take to it. */
+function wayTo(home: Home): string {
+  return home === "mapped" ? "mapped" : "hub";
+}
+
+/** How an end works: one by one, many at once, or in the blocking form. */
+interface Pattern {
+  readonly name: string;
+  /** Of the child. */
+  readonly inFlight: number;
+  /** Of the parent. */
+  readonly here: number;
+}
+
+const ONE_BY_ONE = "one by one";
+
+function patterns(many: number): readonly Pattern[] {
+  return [
+    { name: ONE_BY_ONE, inFlight: 1, here: 1 },
+    { name: `${many} in flight`, inFlight: many, here: many },
+    { name: "blocking child", inFlight: 0, here: 1 },
+  ];
+}
 
 if (import.meta.main) {
-  const options = readFlags(HELP);
-  const queue = new Queue<Item>();
-  const [orders, childOrders] = Pipe<Order | null>();
-  await using child = new Process({
-    target: serve,
-    args: [queue, childOrders],
-  });
-  child.start();
+  const options = { rounds: ROUNDS, ...readFlags(HELP) };
+  const queues = inHomes((home) => new Queue<Item>(0, { home }));
+  await using crew = Crew.start(
+    Math.max(...CROWDS),
+    serve,
+    queues,
+  );
   await using python = await PythonPeer.start();
 
-  for (const { name, size, count } of KINDS) {
+  /** Between the parent and its first child. */
+  const oneWay = (
+    { size, count }: Kind,
+    end: "put" | "get",
+    home: Home,
+    { name, inFlight, here }: Pattern,
+  ): SelfTimed | Absence =>
+    inHomeContender(home, {
+      name: `${wayTo(home)}, ${name}`,
+      time: async () => {
+        const start = performance.now();
+        await crew.begin([{ end, count, size, inFlight, home }]);
+        await work(inHome(queues, home), {
+          end: end === "put" ? "get" : "put",
+          count,
+          size,
+          inFlight: here,
+        });
+        await crew.done(1);
+        return (performance.now() - start) * 1000 / count;
+      },
+    });
+
+  for (const kind of [SMALL, LARGE]) {
+    const { name, size, count, many } = kind;
     for (const end of ["put", "get"] as const) {
       const title = end === "put"
         ? `${name}, child to parent`
         : `${name}, parent to child`;
-      const ours = ({ name, puts, gets }: Pattern): SelfTimed => ({
-        name,
+      const pipe = `pipe_way ${end} ${count} ${size}`;
+      const rows = await measure([
+        pythonContender(PYTHON, python, `queue ${end} ${count} ${size}`, count),
+        ...(kind === LARGE
+          ? [pythonContender(PYTHON_PIPE, python, pipe, count)]
+          : []),
+        ...HOMES.flatMap((home) =>
+          patterns(many).map((pattern) => oneWay(kind, end, home, pattern))
+        ),
+      ], { progress: title, ...options });
+      printTable(`items per second: ${title}`, rows, PER_SECOND);
+      if (kind === SMALL) {
+        printRatio(rows, `mapped, ${ONE_BY_ONE}`, PYTHON, 10);
+        printRatio(rows, `hub, ${ONE_BY_ONE}`, PYTHON, 2);
+      } else printRatio(rows, `mapped, ${ONE_BY_ONE}`, PYTHON_PIPE, 1);
+    }
+  }
+
+  for (const size of CROWDS) {
+    const title = `small integers, ${size / 2} put and ${size / 2} get`;
+    const { count } = SMALL;
+    const crowd = (home: Home, inFlight: number): SelfTimed | Absence =>
+      inHomeContender(home, {
+        name: `${wayTo(home)}, ${inFlight === 0 ? "blocking" : ONE_BY_ONE}`,
         time: async () => {
-          const [theirs, mine] = end === "put" ? [puts, gets] : [gets, puts];
+          const orders = Array.from({ length: size }, (_, i): MemberOrder => ({
+            end: i % 2 === 0 ? "put" : "get",
+            count: count * 2 / size,
+            size: 0,
+            inFlight,
+            home,
+          }));
           const start = performance.now();
-          await orders.send({ end, count, size, inFlight: theirs });
-          await work(queue, {
-            end: end === "put" ? "get" : "put",
-            count,
-            size,
-            inFlight: mine,
-          });
-          await orders.recv();
+          await crew.obey(orders);
           return (performance.now() - start) * 1000 / count;
         },
       });
-      const patterns = [ONE_BY_ONE];
-      if (size === 0) patterns.push(MANY_PUTS);
-      // The parent has the queue: only a child's gets have a way to go.
-      if (size === 0 && end === "get") patterns.push(MANY_OF_BOTH);
-      const rows = await measure([
-        pythonContender(
-          "Python Queue",
-          python,
-          `queue ${end} ${count} ${size}`,
-          count,
-        ),
-        ...patterns.map(ours),
-      ], { rounds: ROUNDS, progress: title, ...options });
-      printTable(`items per second: ${title}`, rows, PER_SECOND);
-    }
+    const rows = await measure([
+      pythonContender(PYTHON, python, `queue_crowd ${size} ${count}`, count),
+      ...HOMES.flatMap((home) => [crowd(home, 1), crowd(home, 0)]),
+    ], { progress: title, ...options });
+    printTable(`items per second: ${title}`, rows, PER_SECOND);
   }
+}
+
+/** Prints the goal that one is so many times as quick as another. */
+function printRatio(
+  rows: readonly Row[],
+  name: string,
+  other: string,
+  goal: number,
+): void {
+  const time = medianOf(rows, name);
+  const base = medianOf(rows, other);
+  if (time === undefined || base === undefined) return;
+  const ratio = base / time;
+  printGoal(
+    `${name} at least ${goal} x ${other}`,
+    ratio.toFixed(2),
+    ratio >= goal,
+  );
 }

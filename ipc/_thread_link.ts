@@ -4,7 +4,10 @@
 // process whose place ends with ".tN".
 //
 //   starter -> thread   ThreadInvitation, once
-//   both ways           bytes of the channel | a block of shared memory
+//   both ways           bytes of the channel
+//   both ways           blocks of shared memory, by a port of their own: nobody
+//                       listens to it, so that they lie there until they are
+//                       looked for, also by a thread that blocks
 //   thread -> starter   a blocking request; its answer is put into memory, and
 //                       the thread sits in Atomics.wait until it is there
 
@@ -19,6 +22,7 @@ import { TimeoutError } from "./errors.ts";
 export interface ThreadInvitation {
   readonly path: string;
   readonly port: MessagePort;
+  readonly blockPort: MessagePort;
   readonly shared: SharedArrayBuffer;
   readonly blocks: readonly (readonly [string, SharedArrayBuffer])[];
   readonly arena: Invitation | undefined;
@@ -29,8 +33,44 @@ export interface ThreadInvitation {
 type Message =
   | { kind: "bytes"; bytes: Uint8Array }
   | { kind: "end" }
-  | { kind: "sync"; request: Uint8Array }
-  | { kind: "block"; key: string; buffer: SharedArrayBuffer | undefined };
+  | { kind: "sync"; request: Uint8Array };
+
+/** A block, or that it is gone. */
+interface BlockMessage {
+  readonly key: string;
+  readonly buffer: SharedArrayBuffer | undefined;
+}
+
+/** Exchanges blocks with the thread at the other end; gives how to stop. */
+function exchangeBlocks(port: MessagePort): { take(): void; stop(): void } {
+  const tell = (key: string, buffer: SharedArrayBuffer | undefined) =>
+    port.postMessage({ key, buffer });
+  const take = () => {
+    const { receiveMessageOnPort } = globalThis.process.getBuiltinModule(
+      "node:worker_threads",
+    ) as unknown as {
+      receiveMessageOnPort(port: MessagePort):
+        | { message: BlockMessage }
+        | undefined;
+    };
+    while (true) {
+      const received = receiveMessageOnPort(port);
+      if (received === undefined) return;
+      const { key, buffer } = received.message;
+      homes.setBlock(key, buffer, tell);
+    }
+  };
+  homes.onBlock.add(tell);
+  homes.blockSources.add(take);
+  return {
+    take,
+    stop() {
+      homes.onBlock.delete(tell);
+      homes.blockSources.delete(take);
+      port.close();
+    },
+  };
+}
 
 /** Words of the answer. */
 const Answer = { State: 0, Length: 1, Words: 2 } as const;
@@ -55,22 +95,8 @@ class PortStream implements ByteStream {
   #take(message: Message): void {
     if (message.kind === "bytes") this.#chunks.push(message.bytes);
     else if (message.kind === "end") this.#closed = true;
-    else this.#other(message);
+    this.#other(message);
     this.#wake?.();
-  }
-
-  /** Takes what has arrived without turning the event loop. */
-  takeNow(): void {
-    const { receiveMessageOnPort } = globalThis.process.getBuiltinModule(
-      "node:worker_threads",
-    ) as unknown as {
-      receiveMessageOnPort(port: MessagePort): { message: Message } | undefined;
-    };
-    while (true) {
-      const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) return;
-      this.#take(received.message);
-    }
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -126,39 +152,34 @@ export function inviteThread(
     new SharedArrayBuffer(Answer.Words * Int32Array.BYTES_PER_ELEMENT),
     new SharedArrayBuffer(ANSWER_SIZE, { maxByteLength: MAX_ANSWER }),
   ] as const;
+  const blocks = new MessageChannel();
+  const exchange = exchangeBlocks(blocks.port1);
   const stream = new PortStream(port1, (message) => {
-    if (message.kind === "sync") {
-      link.serveSync(message.request, (bytes) => respond(answer, bytes));
-    } else if (message.kind === "block") {
-      homes.setBlock(message.key, message.buffer, announce);
-    }
+    exchange.take(); // Others may look for what this one has made.
+    if (message.kind !== "sync") return;
+    link.serveSync(message.request, (bytes) => respond(answer, bytes));
   });
-  const announce = (key: string, buffer: SharedArrayBuffer | undefined) =>
-    stream.send({ kind: "block", key, buffer });
   const link: Link = new Link(hub, path, false, stream, {
     control,
     end() {},
   });
-  const takeNow = () => stream.takeNow();
-  homes.onBlock.add(announce);
-  homes.blockSources.add(takeNow);
   const invitation: ThreadInvitation = {
     path,
     port: port2,
+    blockPort: blocks.port2,
     shared: homes.sharedBuffer,
     blocks: [...homes.blocks],
     arena: homes.invite(),
     answer,
   };
-  worker.postMessage(invitation, [port2]);
+  worker.postMessage(invitation, [port2, blocks.port2]);
   hub.addChild(link);
   link.channel.run();
   return {
     path,
     link,
     async ended(ended) {
-      homes.onBlock.delete(announce);
-      homes.blockSources.delete(takeNow);
+      exchange.stop();
       hub.childEnded(path, ended);
       await homes.threadEnded(path, ended);
     },
@@ -182,20 +203,13 @@ export function joinProcess(
   invitation: ThreadInvitation,
   control: (packet: Packet) => void,
 ): Link {
-  const { path, port, shared, blocks, arena, answer } = invitation;
+  const { path, port, blockPort, shared, blocks, arena, answer } = invitation;
   hub.path = path;
   hub.invitation = arena;
   homes.joinShared(shared);
   for (const [key, buffer] of blocks) homes.setBlock(key, buffer);
-  const stream = new PortStream(port, (message) => {
-    if (message.kind === "block") {
-      homes.setBlock(message.key, message.buffer, announce);
-    }
-  });
-  const announce = (key: string, buffer: SharedArrayBuffer | undefined) =>
-    stream.send({ kind: "block", key, buffer });
-  homes.onBlock.add(announce);
-  homes.blockSources.add(() => stream.takeNow());
+  exchangeBlocks(blockPort);
+  const stream = new PortStream(port, () => {});
   const starter = path.slice(0, path.lastIndexOf("."));
   const link = new Link(hub, starter, true, stream, { control, end() {} });
   hub.setParent(link);

@@ -16,7 +16,6 @@ import {
   AgentPhase,
   AgentWord,
   ArenaWord,
-  BlockWord,
   isArena,
   layOut,
   LISTS,
@@ -29,7 +28,6 @@ import {
   ObjectWord,
   rowAt,
   rowOf,
-  wordsOf,
 } from "../../ipc/_arena.ts";
 import { type Core, type CorePlace, listOf } from "../../ipc/_core.ts";
 import { hub } from "../../ipc/_hub.ts";
@@ -37,6 +35,7 @@ import type { Packet } from "../../ipc/_packet.ts";
 import { recover } from "../../ipc/_recovery.ts";
 import { Status } from "../../ipc/_shared_object.ts";
 import { Words, type WordWait } from "../../ipc/_words.ts";
+import { liveBlocks, nodeBlocks } from "./_heap.ts";
 import type { Random } from "./_random.ts";
 
 /** What stops a process that has been killed. Never to be caught by it. */
@@ -490,42 +489,12 @@ export class World {
 
   /** How many blocks of the heap are in use; checks the free ones. */
   liveBlocks(): number {
-    const { raw } = this;
-    const blocks = new Map<number, number>();
-    const bump = raw[ArenaWord.Bump]!;
-    let block = this.#heap;
-    while (block < bump) {
-      const sizeClass = raw[block + BlockWord.Class]!;
-      assert(sizeClass >= 0 && sizeClass < 128, "a block without a class");
-      blocks.set(block, sizeClass);
-      block += wordsOf(sizeClass);
-    }
-    assertEquals(block, bump, "the end of the heap");
-    let live = blocks.size;
-    const free = new Set<number>();
-    for (let sizeClass = 0; sizeClass < 128; sizeClass++) {
-      for (
-        let block = raw[ArenaWord.Free + sizeClass]!;
-        block !== 0;
-        block = raw[block + BlockWord.Next]!
-      ) {
-        assertEquals(blocks.get(block), sizeClass, "a free block");
-        assert(!free.has(block), "a block is free twice");
-        free.add(block);
-        live--;
-      }
-    }
-    return live;
+    return liveBlocks(this.raw);
   }
 
   /** Blocks of waiters of those who live. */
   nodeBlocks(): number {
-    let count = 0;
-    for (const { agent } of this.living) {
-      let block = this.raw[rowAt(rowOf(agent.name)) + AgentWord.Nodes]!;
-      for (; block !== 0; block = this.raw[block]!) count++;
-    }
-    return count;
+    return nodeBlocks(this.raw);
   }
 
   /** Closes all objects: nobody waits any more, and all memory is free. */
