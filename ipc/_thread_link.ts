@@ -227,7 +227,19 @@ function syncPort(
     exchange(request, patience = Infinity) {
       Atomics.store(words, Answer.State, AnswerState.Waiting);
       stream.send({ kind: "sync", request });
-      Atomics.wait(words, Answer.State, AnswerState.Waiting, patience);
+      const end = performance.now() + patience;
+      // A wake-up may be that of the answer before, seen without it.
+      while (
+        Atomics.load(words, Answer.State) === AnswerState.Waiting &&
+        performance.now() < end
+      ) {
+        Atomics.wait(
+          words,
+          Answer.State,
+          AnswerState.Waiting,
+          end - performance.now(),
+        );
+      }
       if (Atomics.load(words, Answer.State) !== AnswerState.There) {
         throw new TimeoutError(`Nobody answered in ${patience} ms`);
       }

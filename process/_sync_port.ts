@@ -52,7 +52,19 @@ class WatchdogPort implements SyncPort {
     if (Atomics.load(words, Answer.State) === AnswerState.Failed) this.#lost();
     Atomics.store(words, Answer.State, AnswerState.Waiting);
     orderWatchdog({ type: "send", request });
-    Atomics.wait(words, Answer.State, AnswerState.Waiting, patience);
+    const end = performance.now() + patience;
+    // A wake-up may be that of the answer before, which was seen without it.
+    while (
+      Atomics.load(words, Answer.State) === AnswerState.Waiting &&
+      performance.now() < end
+    ) {
+      Atomics.wait(
+        words,
+        Answer.State,
+        AnswerState.Waiting,
+        end - performance.now(),
+      );
+    }
     const state = Atomics.load(words, Answer.State);
     if (self.forked) {
       // It ends when it is idle, which a worker would keep it from.
