@@ -28,7 +28,7 @@ let slabPos = 0;
 
 /** Copies the first `size` bytes, at most `SLAB_PIECE`, into the slab. */
 function cutFromSlab(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Uint8Array,
   size: number,
 ): Uint8Array<ArrayBuffer> {
   // The length is 0 if somebody has transferred the buffer.
@@ -40,6 +40,13 @@ function cutFromSlab(
   for (let i = 0; i < size; i++) slab[start + i] = bytes[i]!;
   slabPos += size;
   return slab.subarray(start, slabPos);
+}
+
+/** A copy to keep; a small one shares its buffer, so never transfer that. */
+export function copied(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.length <= SLAB_PIECE
+    ? cutFromSlab(bytes, bytes.length)
+    : new Uint8Array(bytes);
 }
 
 /** A byte buffer that grows as it is written. */

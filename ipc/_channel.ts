@@ -8,7 +8,7 @@
 // event loop any more (a blocking call, an exit) sends exactly that another
 // way, and the receiver passes over what then arrives twice.
 
-import { ByteWriter } from "./_bytes.ts";
+import { ByteWriter, copied } from "./_bytes.ts";
 
 /** What a channel needs of a connection; `Deno.Conn` is one. */
 export interface ByteStream {
@@ -56,7 +56,7 @@ export const MAX_FRAME = 0x7fffff00;
 /** Makes a view of a frame's body safe to keep after the call. */
 export function kept(view: Uint8Array): Uint8Array {
   // A frame longer than the read buffer has a buffer of its own.
-  return view.buffer.byteLength > READ_SIZE ? view : view.slice();
+  return view.buffer.byteLength > READ_SIZE ? view : copied(view);
 }
 
 /** Frames over a byte stream. See the file comment. */

@@ -21,7 +21,7 @@
 
 import type { Agent } from "./_agent.ts";
 import { NodeState, NodeWord, ObjectWord } from "./_arena.ts";
-import { ByteReader, ByteWriter } from "./_bytes.ts";
+import { ByteReader, ByteWriter, copied } from "./_bytes.ts";
 import {
   Core,
   type CorePlace,
@@ -635,7 +635,7 @@ function smallPacketOf(agent: Agent, record: number): Packet {
 }
 
 function kept(packet: Packet): Packet {
-  return { bytes: packet.bytes.slice(), refs: packet.refs };
+  return { bytes: copied(packet.bytes), refs: packet.refs };
 }
 
 // ---- Steps, each within an entry. Also taken for the dead. ----
