@@ -87,8 +87,12 @@ export interface Surroundings {
   isShared(): boolean;
   /** Sends a message to the process with this place: look at the mailbox. */
   ring(path: string): void;
-  /** Looks after processes that may have died. True if one had. */
-  recover(agent: Agent): boolean;
+  /** Looks after all processes that may have died. */
+  recover(agent: Agent): void;
+  /** How long a blocking wait sleeps before it looks after its own children. */
+  readonly slice: number;
+  /** Looks after those that only this thread could see dying. */
+  recoverChildren(agent: Agent): void;
 }
 
 /** Words of a free slot that a new object does not write over at once. */
@@ -106,7 +110,7 @@ const CONTENDED = AGENT_MASK + 1;
  */
 const GUARD_SPINS = 200;
 
-/** How long a blocking wait sleeps before it looks after the dead, in ms. */
+/** How long a wait for a guard sleeps before it looks after the dead, in ms. */
 const SLICE = 50;
 
 /** In a mailbox: nothing is there, but wake up. */
@@ -862,9 +866,13 @@ export class Agent {
         if (words.load(mailbox) !== 0) continue;
       }
       words.store(parked, Parked.Asleep);
-      const ended = words.wait(mailbox, 0, Math.min(left, SLICE));
+      const ended = words.wait(
+        mailbox,
+        0,
+        Math.min(left, this.#surroundings.slice),
+      );
       words.store(parked, this.#asleep ? Parked.Asleep : before);
-      if (ended === "timed-out") this.#surroundings.recover(this);
+      if (ended === "timed-out") this.#surroundings.recoverChildren(this);
     }
   }
 }

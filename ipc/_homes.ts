@@ -57,6 +57,12 @@ const MAPPED_SIZE = 2 ** 32 - 2 ** 16;
 /** Address space only: memory is taken when it is used. Tried in this order. */
 const SHARED_SIZES = [2 ** 30, 2 ** 28, 2 ** 26];
 
+/** Between two looks after the children of a process that blocks, in ms. */
+const SLICE = 50;
+
+/** The same where there are none: a wake-up that was lost would end here. */
+const LONG_SLICE = 1000;
+
 /** While somebody else clears up, in milliseconds. */
 const RETRY = 5;
 
@@ -116,7 +122,14 @@ class Homes implements HomesOfProcess {
         sleepHolds: true,
         ring: (path) => hub.ring(path),
         isShared: () => hub.hasNeighbours,
-        recover: (agent) => recover(agent, isDead) !== "nobody",
+        recover: (agent) => void recover(agent, isDead),
+        // A process that does not block sees its children die by itself.
+        get slice() {
+          return hub.hasChildren ? SLICE : LONG_SLICE;
+        },
+        recoverChildren: (agent) => {
+          if (hub.hasChildren) recover(agent, isDeadChild);
+        },
       });
     } catch {
       // No /proc, no room, too many: the hub goes everywhere.
@@ -160,7 +173,9 @@ class Homes implements HomesOfProcess {
       sleepHolds: false,
       ring: (path) => hub.ring(path),
       isShared: () => this.onBlock.size > 0,
-      recover: (agent) => recover(agent, () => false) !== "nobody",
+      recover: (agent) => void recover(agent, () => false),
+      slice: LONG_SLICE,
+      recoverChildren() {},
     });
     return this.#shared = { agent, words };
   }
@@ -304,6 +319,11 @@ class Homes implements HomesOfProcess {
 
 function keyOf({ at, generation }: Place): string {
   return `${at}#${generation}`;
+}
+
+function isDeadChild(pid: number, parentPid: number): boolean {
+  // Those of a dead child have nobody else.
+  return (parentPid === Deno.pid || hasEnded(parentPid)) && isDead(pid);
 }
 
 function isDead(pid: number): boolean {

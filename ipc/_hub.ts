@@ -308,6 +308,10 @@ export class Hub extends HandleTable {
     );
     options.started?.();
     if (withdraw !== undefined && answer === undefined) {
+      // What was said before may be what the others wait for.
+      if (this.#parent?.channel.idle === false) {
+        this.syncPort?.exchange(this.syncRequest(0));
+      }
       const ended = options.timeout === 0
         ? "late"
         : direct.agent!.block(() => answer !== undefined, options.timeout);
@@ -830,6 +834,11 @@ export class Hub extends HandleTable {
   addChild(link: Link): void {
     this.#children.set(link.path, link);
     this.homes?.neighboursChanged();
+  }
+
+  /** Whether there are processes below this one. */
+  get hasChildren(): boolean {
+    return this.#children.size > 0;
   }
 
   /** Whether there is a process above or below this one. */

@@ -65,7 +65,7 @@ export function registerMourner(type: number, mourner: Mourner): void {
  */
 export function recover(
   agent: Agent,
-  isDead: (pid: number) => boolean,
+  isDead: (pid: number, parentPid: number) => boolean,
 ): "nobody" | "done" | "later" {
   const suspects = findDead(agent, isDead);
   if (suspects.length === 0) return "nobody";
@@ -108,7 +108,10 @@ interface DeadRow {
   readonly name: number;
 }
 
-function findDead(agent: Agent, isDead: (pid: number) => boolean): DeadRow[] {
+function findDead(
+  agent: Agent,
+  isDead: (pid: number, parentPid: number) => boolean,
+): DeadRow[] {
   const { words } = agent;
   const dead: DeadRow[] = [];
   const looked = new Map<number, boolean>();
@@ -121,7 +124,10 @@ function findDead(agent: Agent, isDead: (pid: number) => boolean): DeadRow[] {
     const name = agentName(i, state >>> 2);
     if ((state & 3) !== AgentPhase.Dead) {
       let ended = looked.get(pid);
-      if (ended === undefined) looked.set(pid, ended = isDead(pid));
+      if (ended === undefined) {
+        ended = isDead(pid, words.load(row + AgentWord.ParentPid));
+        looked.set(pid, ended);
+      }
       if (!ended) continue;
       // Unless somebody else has cleared it up, and the row is another one's.
       const marked = state & ~3 | AgentPhase.Dead;

@@ -269,7 +269,9 @@ export class Mortal {
       // So it never sleeps: see `settle`.
       isShared: () => false,
       ring: () => {},
-      recover: (agent) => recover(agent, world.isDead) !== "nobody",
+      recover: (agent) => void recover(agent, world.isDead),
+      slice: 50,
+      recoverChildren: (agent) => void recover(agent, world.isDead),
     });
   }
 

@@ -3,10 +3,6 @@
 
 import { AssertionError } from "@std/assert";
 import { deadline } from "@std/async";
-import { homes } from "../../ipc/_homes.ts";
-
-// A library that is loaded within a test counts as left open by it.
-homes.mapped;
 
 /** Far more than any wait here takes, even on a busy machine. */
 const BOUND = 20_000;

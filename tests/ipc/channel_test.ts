@@ -163,7 +163,8 @@ Deno.test("kept() copies a small body and keeps a large one", async () => {
       assertEquals(copy.buffer.byteLength, size + 5);
     } else {
       assertNotStrictEquals(copy.buffer, body!.buffer);
-      assertEquals(copy.buffer.byteLength, size);
+      // Small ones share a small buffer.
+      assert(copy.buffer.byteLength <= Math.max(size, 2048));
     }
   }
 });

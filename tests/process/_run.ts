@@ -4,12 +4,8 @@
 
 import { assertEquals, AssertionError } from "@std/assert";
 import { deadline } from "@std/async";
-import { homes } from "../../ipc/_homes.ts";
 import { liveResources } from "../../ipc/_live.ts";
 import { activeChildren } from "../../process/mod.ts";
-
-// A library that is loaded within a test counts as left open by it.
-homes.mapped;
 
 /** Far more than a program takes, even on a busy machine. */
 const PROGRAM_BOUND = 20_000;
