@@ -452,6 +452,14 @@ export class Agent {
     this.set(ArenaWord.Orphan, at);
   }
 
+  /** Whether an object of the type is at a place. */
+  isObject(at: number, type: number): boolean {
+    const first = objectAt(1);
+    const end = objectAt(this.words.load(ArenaWord.Objects) + 1);
+    return at >= first && at < end && (at - first) % OBJECT_WORDS === 0 &&
+      this.int32[at + ObjectWord.Type] === type;
+  }
+
   /** The slots that were ever used. */
   *objects(): Generator<number> {
     const count = this.words.load(ArenaWord.Objects);
@@ -605,6 +613,7 @@ export class Agent {
   #forget(node: number): void {
     this.#waiters.delete(node);
     this.#own.delete(node);
+    if (this.#waiters.size === 0) this.#stopLooking?.();
     if (!this.#isSleepy) this.#unpark();
   }
 

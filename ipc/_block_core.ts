@@ -153,12 +153,15 @@ export class BlockCore extends Core {
         `Cannot do operation ${operation.code} on shared memory`,
       );
     }
+    const { packet } = operation;
+    const sent = packet && packet.bytes.length > 0
+      ? hub.unpack(packet)
+      : undefined;
+    if (!Array.isArray(sent)) {
+      throw new TypeError("Cannot use shared memory: a list is needed");
+    }
     // Checked by `access`: it may come from anywhere.
-    const [type, index, value] = hub.unpack(operation.packet!) as [
-      number,
-      number,
-      number?,
-    ];
+    const [type, index, value] = sent;
     const number = access(this.#own.buffer, type, index, value);
     reply(Status.Done, 0, hub.pack(number));
     return undefined;

@@ -5,7 +5,13 @@
 import { ObjectWord } from "./_arena.ts";
 import { Core, type CorePlace } from "./_core.ts";
 import { hub } from "./_hub.ts";
-import { NUMBER_TYPES, NumberBits, type NumberType } from "./_number_types.ts";
+import {
+  checkNumber,
+  NUMBER_TYPES,
+  NumberBits,
+  type NumberType,
+} from "./_number_types.ts";
+import type { Packet } from "./_packet.ts";
 import { registerMourner } from "./_recovery.ts";
 import {
   HandleNumber,
@@ -98,6 +104,21 @@ export class CellCore extends Core {
     }
   }
 
+  /** What comes with an operation: it may come from another process. */
+  #numbersOf(packet: Packet | undefined, code: number): number[] {
+    const count = code === CellOp.CompareExchange ? 2 : 1;
+    const numbers = packet && packet.bytes.length > 0
+      ? hub.unpack(packet)
+      : undefined;
+    if (!Array.isArray(numbers) || numbers.length !== count) {
+      throw new TypeError(`Cannot change value: ${count} numbers are needed`);
+    }
+    for (const number of numbers) {
+      checkNumber("change value", this.type, number);
+    }
+    return numbers; // Bigints or numbers, as the type needs them.
+  }
+
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     const { code, packet } = operation;
     if (code === CellOp.Type) {
@@ -107,12 +128,11 @@ export class CellCore extends Core {
     let value: number | bigint;
     if (code === CellOp.Get) value = this.get();
     else {
-      // Whoever sends has checked them; others get what comes of it.
-      const sent = hub.unpack(packet!) as [number, number];
-      if (code === CellOp.Set) value = this.set(sent[0]);
-      else if (code === CellOp.Add) value = this.add(sent[0]);
+      const sent = this.#numbersOf(packet, code);
+      if (code === CellOp.Set) value = this.set(sent[0]!);
+      else if (code === CellOp.Add) value = this.add(sent[0]!);
       else if (code === CellOp.CompareExchange) {
-        value = this.compareExchange(sent[0], sent[1]);
+        value = this.compareExchange(sent[0]!, sent[1]!);
       } else throw new RangeError(`Cannot do operation ${code} on a value`);
     }
     reply(Status.Done, 0, hub.pack(value));

@@ -197,11 +197,18 @@ class Encoder {
   #handles: Handle[] | undefined;
   #depth = 0;
   #foreign = false;
+  #isKnown: EncodeOptions["isKnown"];
   busy = false;
 
-  encode(value: unknown, foreign: boolean, lend: boolean): Encoded {
+  encode(
+    value: unknown,
+    foreign: boolean,
+    lend: boolean,
+    isKnown: EncodeOptions["isKnown"],
+  ): Encoded {
     this.busy = true;
     this.#foreign = foreign;
+    this.#isKnown = isKnown;
     try {
       this.#value(value);
       const handles = this.#handles ?? NO_HANDLES;
@@ -346,6 +353,12 @@ class Encoder {
       );
     }
     if (handle in value) {
+      if (this.#isKnown?.(value as Handle) === false) {
+        throw new Unsendable(
+          value,
+          `is ${shown(value)} that only looks like a shared object`,
+        );
+      }
       const handles = this.#handles ??= [];
       out.u8(Tag.Handle);
       out.varint(handles.length);
@@ -353,7 +366,16 @@ class Encoder {
       return;
     }
     if (parts in value) {
-      const [number, ...rest] = (value as Composite)[parts];
+      let number: number;
+      let rest: unknown[];
+      try {
+        [number, ...rest] = (value as Composite)[parts];
+      } catch {
+        throw new Unsendable(
+          value,
+          `is ${shown(value)} that only looks like a shared object`,
+        );
+      }
       out.u8(Tag.Composite);
       out.u8(number);
       out.varint(rest.length);
@@ -498,6 +520,8 @@ export interface EncodeOptions {
   transfer?: readonly ArrayBuffer[] | undefined;
   /** Whether it is for another program: objects of this one stay here. */
   foreign?: boolean;
+  /** Tells handles from what only looks like one. */
+  isKnown?: (object: Handle) => boolean;
   /** Whether the bytes are only needed until the next call. */
   lend?: boolean;
 }
@@ -516,6 +540,7 @@ export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
       value,
       options.foreign === true,
       options.lend === true,
+      options.isKnown,
     );
   } catch (error) {
     const root = options.root ?? "value";

@@ -146,10 +146,17 @@ export abstract class HandleTable {
     transfer?: readonly ArrayBuffer[],
     lend = false,
   ): Packet {
-    const { bytes, handles } = encode(value, { root, transfer, lend });
+    const { bytes, handles } = encode(value, {
+      root,
+      transfer,
+      lend,
+      isKnown: this.#isKnown,
+    });
     if (handles.length === 0) return { bytes, refs: NO_REFS };
     return { bytes, refs: handles.map((object) => this.#lease(object)) };
   }
+
+  readonly #isKnown = (object: Handle): boolean => this.#handleOf.has(object);
 
   #lease(object: Handle): Ref {
     const reference = this.#handleOf.get(object)!;

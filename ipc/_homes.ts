@@ -299,8 +299,19 @@ class Homes implements HomesOfProcess {
   blockAt(place: Place): SharedArrayBuffer | undefined {
     const known = this.#blocks.get(keyOf(place));
     if (known !== undefined) return known;
-    for (const take of this.blockSources) take();
+    this.takeBlocks();
+    const told = this.#blocks.get(keyOf(place));
+    if (told !== undefined || processOf(hub.path) === hub.path) return told;
+    // Another thread has made it: the one that has started this one passes on
+    // what it was told before it answers.
+    hub.syncPort?.exchange(hub.syncRequest(0));
+    this.takeBlocks();
     return this.#blocks.get(keyOf(place));
+  }
+
+  /** Takes what other threads have told of blocks. */
+  takeBlocks(): void {
+    for (const take of this.blockSources) take();
   }
 
   async #clearUp(agent: Agent): Promise<void> {

@@ -41,7 +41,12 @@ import {
   type Withdraw,
 } from "./_shared_object.ts";
 import { startTimer } from "./_timer.ts";
-import { ClosedError, InvalidStateError, ProcessExitError } from "./errors.ts";
+import {
+  ClosedError,
+  InvalidStateError,
+  ProcessExitError,
+  SerializationError,
+} from "./errors.ts";
 
 interface PendingCall {
   readonly owner: string;
@@ -630,6 +635,19 @@ export class Hub extends HandleTable {
       (kind === Frame.Call || kind === Frame.Cast || kind === Frame.Lease ||
         kind === Frame.Adopt)
     ) from.touched.add(to);
+    // Nobody below speaks for others.
+    if (
+      from !== undefined && !from.isParent &&
+      (kind === Frame.Call || kind === Frame.Cast || kind === Frame.Cancel)
+    ) {
+      const { pos } = input;
+      if (!isWithin(input.text(), from.path)) {
+        throw new SerializationError(
+          "Cannot read a frame: it speaks for another process",
+        );
+      }
+      input.pos = pos;
+    }
     if (to !== this.path) return this.#forward(from, to, kind, body, input);
     switch (kind) {
       case Frame.Call: {
@@ -676,7 +694,7 @@ export class Hub extends HandleTable {
         return;
       }
       case Frame.Reply:
-        return this.#replied(input);
+        return this.#replied(from, input);
       case Frame.Cancel: {
         const src = input.text();
         const call = input.varint();
@@ -712,9 +730,14 @@ export class Hub extends HandleTable {
     }
   }
 
-  #replied(input: ByteReader): void {
+  #replied(from: Link | undefined, input: ByteReader): void {
     const call = input.varint();
-    const pending = this.#pending.get(call);
+    const asked = this.#pending.get(call);
+    // An answer comes from where the question went.
+    const pending = from === undefined || from.isParent ||
+        (asked !== undefined && isWithin(asked.owner, from.path))
+      ? asked
+      : undefined;
     const status = input.u8();
     const number = input.f64();
     // Whoever waits gets it in a later turn, when the frame is gone.

@@ -35,6 +35,7 @@ import { NO_REFS, type Packet, readRefs, writeRefs } from "./_packet.ts";
 import {
   freeHeap,
   heapRecords,
+  KEY_LENGTH_BYTES,
   popHeap,
   pushHeap,
   removeAt,
@@ -58,7 +59,7 @@ import {
   Status,
   type Withdraw,
 } from "./_shared_object.ts";
-import { InvalidStateError } from "./errors.ts";
+import { InvalidStateError, SerializationError } from "./errors.ts";
 
 /** Operations on a queue. */
 export const QueueOp = {
@@ -282,6 +283,7 @@ export class QueueCore extends Core {
     const { int32 } = agent;
     const refs = packet.refs.length === 0 ? NO_BYTES : refsOf(packet);
     const bytes = packet.bytes.length + refs.length;
+    this.#checkKey(packet);
     // Others own its handles from now on, or it is dropped.
     let ready = 0;
     try {
@@ -325,6 +327,17 @@ export class QueueCore extends Core {
       hub.dropPacket(packet);
       throw error;
     }
+  }
+
+  /** An item may come from another process: its key has to lie within it. */
+  #checkKey({ bytes }: Packet): void {
+    if (this.agent.int32[this.at + Word.Kind] !== QueueKind.Priority) return;
+    const room = bytes.length - KEY_LENGTH_BYTES;
+    const length = room < 0
+      ? Infinity
+      : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    if (length <= room) return;
+    throw new SerializationError("Cannot put: the item has no key");
   }
 
   /** The handles in an item belong to the queue's owner while it is there. */
@@ -464,6 +477,7 @@ export class QueueCore extends Core {
   #unget(operation: Operation): void {
     const { agent, at } = this;
     const packet = operation.packet!;
+    this.#checkKey(packet);
     const refs = refsOf(packet);
     const bytes = packet.bytes.length + refs.length;
     const isBack = this.transact(() => {

@@ -222,6 +222,10 @@ export class SemaphoreCore extends Core {
     const permits = at + Word.Permits;
     this.checkThere();
     const limit = int32[at + Word.Limit]!;
+    // It may come from another process.
+    if (!Number.isInteger(count) || count < 1) {
+      throw new RangeError(`Cannot release ${count} permits`);
+    }
     while (!this.#tracked) {
       const now = Atomics.load(int32, permits);
       if ((now & WAITERS) !== 0) break;

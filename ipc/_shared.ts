@@ -7,7 +7,7 @@ import type { CorePlace } from "./_core.ts";
 import { type Home, homes } from "./_homes.ts";
 import { hub } from "./_hub.ts";
 import { Reference } from "./_reference.ts";
-import type { SharedObject } from "./_shared_object.ts";
+import { HandleNumber, type SharedObject } from "./_shared_object.ts";
 import { ClosedError } from "./errors.ts";
 
 /** Options of a shared object. */
@@ -21,6 +21,16 @@ export interface SharedOptions {
    */
   home?: Home;
 }
+
+/** The type in memory of those classes that share another one's. */
+const MEMORY_TYPES: Readonly<Record<number, number>> = {
+  [HandleNumber.JoinableQueue]: HandleNumber.Queue,
+  [HandleNumber.SimpleQueue]: HandleNumber.Queue,
+  [HandleNumber.LifoQueue]: HandleNumber.Queue,
+  [HandleNumber.PriorityQueue]: HandleNumber.Queue,
+  [HandleNumber.RLock]: HandleNumber.Lock,
+  [HandleNumber.BoundedSemaphore]: HandleNumber.Semaphore,
+};
 
 let arriving: Reference | undefined;
 
@@ -44,7 +54,10 @@ export function registerHandle(
     },
     attach: (place, owner) => {
       const agent = homes.reach(place, owner);
-      return agent && attach({ agent, place, owner });
+      // The place may be anything that another process has made up.
+      return agent?.isObject(place.at, MEMORY_TYPES[type] ?? type)
+        ? attach({ agent, place, owner })
+        : undefined;
     },
   });
 }

@@ -42,7 +42,7 @@ interface BlockMessage {
 }
 
 /** Exchanges blocks with the thread at the other end; gives how to stop. */
-function exchangeBlocks(port: MessagePort): { take(): void; stop(): void } {
+function exchangeBlocks(port: MessagePort): { stop(): void } {
   const tell = (key: string, buffer: SharedArrayBuffer | undefined) =>
     port.postMessage({ key, buffer });
   const take = () => {
@@ -63,7 +63,6 @@ function exchangeBlocks(port: MessagePort): { take(): void; stop(): void } {
   homes.onBlock.add(tell);
   homes.blockSources.add(take);
   return {
-    take,
     stop() {
       homes.onBlock.delete(tell);
       homes.blockSources.delete(take);
@@ -155,7 +154,7 @@ export function inviteThread(
   const blocks = new MessageChannel();
   const exchange = exchangeBlocks(blocks.port1);
   const stream = new PortStream(port1, (message) => {
-    exchange.take(); // Others may look for what this one has made.
+    homes.takeBlocks(); // One may look for what another one has made.
     if (message.kind !== "sync") return;
     link.serveSync(message.request, (bytes) => respond(answer, bytes));
   });
