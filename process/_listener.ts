@@ -163,6 +163,8 @@ export class ChildListener {
   }
 
   #close(): void {
+    // The end of the program, and of its last child, may both come here.
+    if (open.get(this.#kind) !== this) return;
     open.delete(this.#kind);
     this.#listener.close();
     if (this.directory !== undefined) removeDirectory(this.directory);
