@@ -692,6 +692,7 @@ class Decoder {
         return input.f64();
       case Tag.BigInt: {
         const text = input.text();
+        if (!/^-?[0-9a-f]+$/.test(text)) this.#corrupt("bigint");
         return text.startsWith("-")
           ? -BigInt(`0x${text.slice(1)}`)
           : BigInt(`0x${text}`);

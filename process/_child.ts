@@ -285,7 +285,7 @@ export class Child {
   }
 
   #applyHold(): void {
-    if (this.#state === "ended") return;
+    if (this.#state === "draining" || this.#state === "ended") return;
     if (this.#held || this.#holds > 0) this.#program.ref();
     else this.#program.unref();
   }

@@ -711,23 +711,6 @@ export class Deaths<T> {
     }
   }
 
-  /** All look at their waiters, after another death, before anybody clears up. */
-  rung(expected: (boolean | void)[]): void {
-    for (let step = 1; step <= expected.length; step++) {
-      try {
-        this.#die(step, false, (state, run) => {
-          const { world, cast } = run;
-          cast.second.agent.ringAll();
-          world.settle();
-          world.recover(cast.first);
-          assertEquals(this.#found(state, run), expected[step - 1]);
-        });
-      } catch (error) {
-        told(error, `All look up after a death at step ${step}`);
-      }
-    }
-  }
-
   /** Whoever clears up is killed, too. */
   twice(expected: (boolean | void)[]): void {
     for (let step = 1; step <= expected.length; step++) {
