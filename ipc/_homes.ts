@@ -227,8 +227,8 @@ class Homes implements HomesOfProcess {
     writeObituary(mapped, pid, ended);
     markDead(mapped, { pid });
     // Those that it had started follow it, by themselves.
-    for (const orphan of orphans) this.#follow(ended, orphan);
     await this.#clearUp(mapped);
+    await Promise.all(orphans.map((orphan) => this.#follow(ended, orphan)));
   }
 
   async #follow(ended: Ended, pid: number): Promise<void> {
