@@ -695,13 +695,15 @@ export class Agent {
   /** Finds waiters of ours that were served by somebody who died then. */
   #sweep(): void {
     const { int32, words } = this;
-    const served = [...this.#waiters.keys()].filter((node) => {
+    const isServed = (node: number) => {
       const state = words.load(node + NodeWord.State);
       return state === NodeState.Granted || state === NodeState.Failed;
-    });
+    };
+    const served = [...this.#waiters.keys()].filter(isServed);
     if (served.length === 0) return;
     // Who serves puts them into the mailbox before it leaves the guard: what is
-    // not there then never comes.
+    // not there then never comes. It may also have been undone: its turn had not
+    // come.
     const guards = new Set(
       served.map((node) => int32[node + NodeWord.Object]! + ObjectWord.Guard),
     );
@@ -711,7 +713,7 @@ export class Agent {
     }
     this.#empty();
     for (const node of served) {
-      if (this.#waiters.has(node)) this.#conclude(node);
+      if (this.#waiters.has(node) && isServed(node)) this.#conclude(node);
     }
   }
 

@@ -20,8 +20,8 @@ import {
   MappedWords,
   mappingObstacle,
 } from "./_mapped_words.ts";
-import { writeObituary } from "./_obituaries.ts";
-import { childrenOf, markDead, recover } from "./_recovery.ts";
+import { readObituary, writeObituary } from "./_obituaries.ts";
+import { childrenOf, familyOf, markDead, recover } from "./_recovery.ts";
 import { startTimer } from "./_timer.ts";
 import { SharedWords, type Words } from "./_words.ts";
 import { PermissionNeededError } from "./errors.ts";
@@ -218,26 +218,33 @@ class Homes implements HomesOfProcess {
     this.#shared?.agent.surroundingsChanged();
   }
 
-  async processEnded(ended: Ended, pid: number = ended.pid): Promise<void> {
+  async processEnded(ended: Ended): Promise<void> {
     // Whoever was invited, was so through this process.
     if (this.#invitation === undefined) return;
     const { mapped } = this;
     if (mapped === undefined) return;
-    const orphans = childrenOf(mapped, pid);
-    writeObituary(mapped, pid, ended);
-    markDead(mapped, { pid });
-    // Those that it had started follow it, by themselves.
-    await this.#clearUp(mapped);
-    await Promise.all(orphans.map((orphan) => this.#follow(ended, orphan)));
+    // Those that it had started follow it, by themselves: first all are noted,
+    // since nobody is told of an end before.
+    for (const pid of familyOf(mapped, ended.pid)) {
+      writeObituary(mapped, pid, ended);
+    }
+    await this.#bury(mapped, ended.pid);
   }
 
-  async #follow(ended: Ended, pid: number): Promise<void> {
+  async #bury(mapped: Agent, pid: number): Promise<void> {
+    const orphans = childrenOf(mapped, pid);
+    markDead(mapped, { pid });
+    await this.#clearUp(mapped);
+    await Promise.all(orphans.map((orphan) => this.#follow(mapped, orphan)));
+  }
+
+  async #follow(mapped: Agent, pid: number): Promise<void> {
     const bound = performance.now() + FOLLOW_BOUND;
     while (!hasEnded(pid)) {
       if (performance.now() > bound) return;
       await pause();
     }
-    await this.processEnded(ended, pid);
+    await this.#bury(mapped, pid);
   }
 
   /** Somebody says that there is something in the mailbox. */
@@ -317,9 +324,12 @@ class Homes implements HomesOfProcess {
   async #clearUp(agent: Agent): Promise<void> {
     const bound = performance.now() + FOLLOW_BOUND;
     let isLoaded = false;
-    while (
-      recover(agent, agent === this.#mapped ? isDead : () => false) === "later"
-    ) {
+    // Whose end nobody has noted is somebody else's to clear up.
+    const isNoted = (pid: number) => readObituary(agent, pid) !== undefined;
+    const mayBury = (pid: number, parentPid: number) =>
+      agent === this.#mapped && (isNoted(pid) || isNoted(parentPid)) &&
+      isDead(pid);
+    while (recover(agent, mayBury) === "later") {
       if (performance.now() > bound) return;
       if (isLoaded) await pause();
       else await this.loadClasses();

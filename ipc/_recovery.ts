@@ -3,10 +3,10 @@
 //
 // Rules, in this order; a recovery that is itself killed is taken up by the
 // next one, and each step can be done twice:
-//   1. The row is marked Dead: from here on nobody else takes it for a living
-//      agent's. Only then anything is undone.
-//   2. Its undo log is played back and its guards are freed. No other process
+//   1. Its undo log is played back and its guards are freed. No other process
 //      can have seen the words meanwhile: they are under those guards.
+//   2. The row is marked Dead: from here on nobody takes it for a living
+//      agent's, and whoever clears up next goes on with it.
 //   3. Its waiters leave their lists. What a waiter had been granted and not
 //      taken goes back; what it had in its hands too.
 //   4. Objects free what it held and serve whoever is next; those that it owned
@@ -15,9 +15,10 @@
 //      died before it told them.
 //   6. The row is free; its next user has another generation, so that a word
 //      which still names the dead one names nobody.
-// One at a time does this, under the Reaper word; steps 1 and 2 alone are done
-// also by somebody in the middle of a transaction, who needs a guard that a
-// dead one holds.
+// One at a time does this, under the Reaper word; step 1 alone is done also by
+// somebody in the middle of a transaction, who needs a guard that a dead one
+// holds. The rest is for those who know how it has ended, and have noted that
+// for whoever is told (_obituaries.ts).
 
 import type { Agent } from "./_agent.ts";
 import { freeRecord, IS_RECORD, NO_RECORDS } from "./_records.ts";
@@ -84,6 +85,7 @@ export function recover(
   try {
     for (const { row } of dead) undo(agent, row);
     if (agent.isBusy || isOurs) return "later";
+    for (const { row } of dead) markRow(agent, row);
     let finished = true;
     for (const { row, name } of dead) {
       finished = mourn(agent, row, name) && finished;
@@ -121,7 +123,6 @@ function findDead(
     const pid = words.load(row + AgentWord.Pid);
     if (pid === 0) continue;
     const state = words.load(row + AgentWord.State);
-    const name = agentName(i, state >>> 2);
     if ((state & 3) !== AgentPhase.Dead) {
       let ended = looked.get(pid);
       if (ended === undefined) {
@@ -129,15 +130,15 @@ function findDead(
         looked.set(pid, ended);
       }
       if (!ended) continue;
-      // Unless somebody else has cleared it up, and the row is another one's.
-      const marked = state & ~3 | AgentPhase.Dead;
-      if (
-        words.compareExchange(row + AgentWord.State, state, marked) !== state
-      ) continue;
     }
-    dead.push({ row, name });
+    dead.push({ row, name: agentName(i, state >>> 2) });
   }
   return dead;
+}
+
+function markRow({ words }: Agent, row: number): void {
+  const state = words.load(row + AgentWord.State);
+  words.store(row + AgentWord.State, state & ~3 | AgentPhase.Dead);
 }
 
 /** Marks the agents of a process, or of one of its threads, as dead. */
@@ -159,9 +160,17 @@ export function markDead(
       (words.load(row + AgentWord.PathLength) !== wanted.length ||
         !wanted.every((byte, at) => words.bytes[start + at] === byte))
     ) continue;
-    const state = words.load(row + AgentWord.State);
-    words.store(row + AgentWord.State, state & ~3 | AgentPhase.Dead);
+    markRow(agent, row);
   }
+}
+
+/** A process, and those below it that have a seat. */
+export function familyOf(agent: Agent, pid: number): Set<number> {
+  const family = new Set([pid]);
+  for (const member of family) {
+    for (const child of childrenOf(agent, member)) family.add(child);
+  }
+  return family;
 }
 
 /** The processes that a process has started and that have a seat. */
@@ -180,7 +189,7 @@ export function childrenOf(agent: Agent, pid: number): number[] {
   return [...found];
 }
 
-/** Step 2. */
+/** Step 1. */
 function undo(agent: Agent, row: number): void {
   const { words, int32 } = agent;
   const index = (row - rowAt(0)) / (rowAt(1) - rowAt(0));

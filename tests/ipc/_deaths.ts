@@ -583,6 +583,9 @@ interface Run {
 /** How often, on average, a recovery is killed for each death. */
 const SECOND_DEATHS = 2;
 
+/** One death in so many is followed by a look of all. */
+const RUNG = 3;
+
 /** Whether everything is tried, or a random part of it. */
 const isThorough = Deno.env.get("TEST_STEPS") === "all";
 
@@ -707,6 +710,24 @@ export class Deaths<T> {
         });
       } catch (error) {
         told(error, `Others at work after a death at step ${step}`);
+      }
+    }
+  }
+
+  /** All look at their waiters, after another death, before anybody clears up. */
+  rung(expected: (boolean | void)[]): void {
+    for (let step = 1; step <= expected.length; step++) {
+      if (!isThorough && !this.#random.oneIn(RUNG)) continue;
+      try {
+        this.#die(step, false, (state, run) => {
+          const { world, cast } = run;
+          cast.second.agent.ringAll();
+          world.settle();
+          world.recover(cast.first);
+          assertEquals(this.#found(state, run), expected[step - 1]);
+        });
+      } catch (error) {
+        told(error, `All look up after a death at step ${step}`);
       }
     }
   }

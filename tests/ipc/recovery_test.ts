@@ -30,7 +30,9 @@ function everyDeath<T>(name: string, scenario: Scenario<T>): void {
     Deno.test(`${name}: ${when}`, () =>
       seeded((random) => body(new Deaths(scenario, random))));
   test("death at every step, and of who clears up", (deaths) => {
-    deaths.twice(deaths.once());
+    const found = deaths.once();
+    deaths.rung(found);
+    deaths.twice(found);
   });
   if (scenario.meanwhile !== undefined) {
     test("others are at work in the midst of it", (deaths) => {
