@@ -97,6 +97,7 @@ export interface Surroundings {
 
 /** Words of a free slot that a new object does not write over at once. */
 const KEPT: ReadonlySet<number> = new Set([
+  ObjectWord.Flags,
   ObjectWord.Guard,
   ObjectWord.NextFree,
 ]);
@@ -411,10 +412,11 @@ export class Agent {
       }
       const generation = nextGeneration(int32[at + ObjectWord.Generation]!);
       for (let word = ObjectWord.Flags; word < OBJECT_WORDS; word++) {
-        // Others may take the guard, and an undo needs the next free slot.
+        // Others may take the guard, and an undo needs the others.
         if (KEPT.has(word)) continue;
         int32[at + word] = 0;
       }
+      this.set(at + ObjectWord.Flags, 0);
       this.set(at + ObjectWord.Generation, generation);
       int32[at + ObjectWord.Owner] = this.name;
       int32[at + ObjectWord.OwnerPid] = this.#surroundings.pid;

@@ -9,11 +9,13 @@
 //      \--reset()--> filling
 //
 // Who has come stands in the list, in the order of arrival, except the last one,
-// each with its generation. To open, break or reset is one step: there is a new
-// generation, and a verdict on those before. Telling them comes after it, and
-// is taken up by whoever comes next if the one who began it dies. The
-// action runs in the owner's process, asked by the last one, which then opens
-// the barrier.
+// each with a ticket. Who comes while the action runs is one of the next parties;
+// these may be complete when it is done: then the last of them acts at once.
+//
+// To open, break or reset is one step: all tickets below a number are through,
+// with a verdict on them. Telling them comes after it, and is taken up by whoever
+// comes next if the one who began it dies. The action runs in the owner's
+// process, asked by the last one, which then opens the barrier.
 
 import type { Agent } from "./_agent.ts";
 import { NodeState, NodeWord, ObjectWord } from "./_arena.ts";
@@ -57,14 +59,19 @@ const Word = {
   HasAction: ObjectWord.Own + 2,
   /** Who runs the action. */
   Actor: ObjectWord.Own + 3,
-  /** How many have come, and how many of the next generation. */
+  /** How many have come, and how many of the next parties. */
   Arrived: ObjectWord.Own + 4,
   Next: ObjectWord.Own + 5,
-  Generation: ObjectWord.Own + 6,
-  /** What those of earlier generations are told: 0 for opened, or a code. */
-  Verdict: ObjectWord.Own + 7,
+  /** The next ticket. */
+  Ticket: ObjectWord.Own + 6,
+  /** Below this they are through. */
+  Through: ObjectWord.Own + 7,
+  /** While the action runs: below this they wait for it. */
+  Bound: ObjectWord.Own + 8,
+  /** What those who are through are told: 0 for opened, or a code. */
+  Verdict: ObjectWord.Own + 9,
   /** The place of the next one that is told. */
-  Place: ObjectWord.Own + 8,
+  Place: ObjectWord.Own + 10,
 } as const;
 
 const State = { Filling: 0, Acting: 1, Broken: 2 } as const;
@@ -123,12 +130,7 @@ export class BarrierCore extends Core {
         this.#act(reply);
         return undefined;
       case BarrierOp.Done:
-        this.transact(() => {
-          if (agent.int32[at + Word.State] === State.Acting) {
-            open(agent, at);
-          }
-        });
-        this.#actor = "";
+        this.#done(operation.caller);
         break;
       case BarrierOp.Break:
         this.transact(() => end(agent, at, State.Broken, BrokenCode));
@@ -169,9 +171,28 @@ export class BarrierCore extends Core {
     }
   }
 
+  /** The action is done: the barrier opens, unless it was reset meanwhile. */
+  #done(caller: string): void {
+    const { agent, at } = this;
+    const { int32 } = agent;
+    if (this.#actor !== caller) return;
+    this.#actor = "";
+    this.transact(() => {
+      tell(agent, at);
+      if (
+        int32[at + Word.State] === State.Acting &&
+        int32[at + Word.Actor] === agent.name
+      ) open(agent, at);
+    });
+  }
+
   #wait(caller: string, reply: Reply): Withdraw | undefined {
     const { agent, at } = this;
     const { int32 } = agent;
+    const told = (place: number) => {
+      if (isToAct(place)) this.#actor = caller;
+      reply(Status.Done, place);
+    };
     let outcome = 0;
     const node = this.lineUp(() => {
       tell(agent, at);
@@ -179,37 +200,37 @@ export class BarrierCore extends Core {
       if (state === State.Broken) throw this.errorOf(BrokenCode);
       const isFilling = state === State.Filling;
       const index = int32[at + Word.Arrived]!;
+      const ticket = int32[at + Word.Ticket]!;
       if (isFilling && index + 1 === int32[at + Word.Parties]) {
         if (int32[at + Word.HasAction] === 0) {
           outcome = index;
-          open(agent, at);
+          agent.set(at + Word.Arrived, 0);
+          letThrough(agent, at, ticket, 0);
         } else {
           agent.set(at + Word.State, State.Acting);
+          agent.set(at + Word.Bound, ticket);
           agent.set(at + Word.Arrived, index + 1);
           agent.set(at + Word.Actor, agent.name);
-          this.#actor = caller;
-          outcome = -1 - index;
+          outcome = toAct(index);
         }
         return undefined;
       }
-      // Who comes while the action runs belongs to the next generation.
       const count = isFilling ? Word.Arrived : Word.Next;
       agent.set(at + count, int32[at + count]! + 1);
-      return this.line(
-        0,
-        this.replying(reply, (place) => reply(Status.Done, place)),
-        int32[at + Word.Generation]! + (isFilling ? 0 : 1) | 0,
-      );
+      agent.set(at + Word.Ticket, ticket + 1 | 0);
+      return this.line(0, this.replying(reply, told), ticket);
     });
     if (node === undefined) {
-      reply(Status.Done, outcome);
+      told(outcome);
       return undefined;
     }
-    return this.withdrawal(node, undefined, (generation) => {
-      const isCurrent = generation === int32[at + Word.Generation];
-      const count = isCurrent ? Word.Arrived : Word.Next;
-      agent.set(at + count, int32[at + count]! - 1);
-    });
+    return this.withdrawal(
+      node,
+      (place) => {
+        if (isToAct(place)) end(agent, at, State.Broken, BrokenCode);
+      },
+      (ticket) => leave(agent, at, ticket),
+    );
   }
 
   override holderGone(isGone: (path: string) => boolean): void {
@@ -224,52 +245,78 @@ export class BarrierCore extends Core {
   }
 }
 
-/** Lets all parties go; those who have come since are the first of the next. */
+/** What whoever came as number `index`, the last one, is told: run the action. */
+function toAct(index: number): number {
+  return -1 - index;
+}
+
+function isToAct(place: number): boolean {
+  return place < 0;
+}
+
+/** Whether the first ticket is below the second; they may have wrapped around. */
+function isBelow(ticket: number, bound: number): boolean {
+  return (ticket - bound | 0) < 0;
+}
+
+/** The action is done: lets the parties go; the next ones may be complete. */
 function open(agent: Agent, at: number): void {
   const { int32 } = agent;
-  agent.set(at + Word.Arrived, int32[at + Word.Next]!);
-  decide(agent, at, State.Filling, 0, 1);
+  const through = int32[at + Word.Bound]!;
+  const parties = int32[at + Word.Parties]!;
+  const next = int32[at + Word.Next]!;
+  if (next < parties) {
+    agent.set(at + Word.State, State.Filling);
+    agent.set(at + Word.Actor, 0);
+    agent.set(at + Word.Arrived, next);
+    agent.set(at + Word.Next, 0);
+  } else {
+    let last = firstOf(agent, listOf(at, 0));
+    while (isBelow(int32[last + NodeWord.Value]!, through)) {
+      last = int32[last + NodeWord.Next]!;
+    }
+    for (let i = 1; i < parties; i++) last = int32[last + NodeWord.Next]!;
+    agent.set(at + Word.Bound, int32[last + NodeWord.Value]! + 1 | 0);
+    agent.set(at + Word.Actor, int32[last + NodeWord.Agent]!);
+    agent.set(at + Word.Arrived, parties);
+    agent.set(at + Word.Next, next - parties);
+    agent.serve(last, NodeState.Granted, toAct(parties - 1));
+  }
+  letThrough(agent, at, through, 0);
 }
 
 /** Ends the wait of all, in vain. */
 function end(agent: Agent, at: number, state: number, code: number): void {
   tell(agent, at); // Those who were let go before are not meant.
-  agent.set(at + Word.Arrived, 0);
-  // Also those of the next generation are of an earlier one then.
-  decide(agent, at, state, code, 2);
-}
-
-/** The one step: see the file comment. */
-function decide(
-  agent: Agent,
-  at: number,
-  state: number,
-  verdict: number,
-  generations: number,
-): void {
-  const { int32 } = agent;
   agent.set(at + Word.State, state);
   agent.set(at + Word.Actor, 0);
+  agent.set(at + Word.Arrived, 0);
   agent.set(at + Word.Next, 0);
-  agent.set(
-    at + Word.Generation,
-    int32[at + Word.Generation]! + generations | 0,
-  );
+  letThrough(agent, at, agent.int32[at + Word.Ticket]!, code);
+}
+
+/** The one step is complete with this: see the file comment. */
+function letThrough(
+  agent: Agent,
+  at: number,
+  through: number,
+  verdict: number,
+): void {
+  agent.set(at + Word.Through, through);
   agent.set(at + Word.Verdict, verdict);
   agent.set(at + Word.Place, 0);
   agent.checkpoint();
   tell(agent, at);
 }
 
-/** Tells those of earlier generations, one after the other. */
+/** Tells those who are through, one after the other. */
 function tell(agent: Agent, at: number): void {
   const { int32 } = agent;
   const list = listOf(at, 0);
+  const through = int32[at + Word.Through]!;
   const verdict = int32[at + Word.Verdict]!;
   for (let node = firstOf(agent, list); node !== 0;) {
-    const ahead = int32[node + NodeWord.Value]! -
-        int32[at + Word.Generation]! | 0;
-    if (ahead >= 0) return;
+    if (!isBelow(int32[node + NodeWord.Value]!, through)) return;
     if (verdict === 0) {
       const place = int32[at + Word.Place]!;
       agent.set(at + Word.Place, place + 1);
@@ -280,6 +327,22 @@ function tell(agent: Agent, at: number): void {
   }
 }
 
+/** Somebody with this ticket, who was not told yet, is not there any more. */
+function leave(agent: Agent, at: number, ticket: number): void {
+  const { int32 } = agent;
+  let count: number = Word.Arrived;
+  let change = -1;
+  if (isBelow(ticket, int32[at + Word.Through]!)) {
+    // One that was let go already keeps its place.
+    count = Word.Place;
+    change = 1;
+  } else if (
+    int32[at + Word.State] === State.Acting &&
+    !isBelow(ticket, int32[at + Word.Bound]!)
+  ) count = Word.Next;
+  agent.set(at + count, int32[at + count]! + change);
+}
+
 registerMourner(HandleNumber.Barrier, {
   freeHeld(agent, at, dead) {
     tell(agent, at);
@@ -288,15 +351,12 @@ registerMourner(HandleNumber.Barrier, {
     }
   },
   takeBack(agent, at, node, granted) {
+    // Who was to act is found by the Actor word.
     if (granted) return;
     const { int32 } = agent;
+    const ticket = int32[node + NodeWord.Value]!;
     // One that was let go already is not waited for.
-    const ahead = int32[node + NodeWord.Value]! -
-        int32[at + Word.Generation]! | 0;
-    if (ahead < 0 && int32[at + Word.Verdict] === 0) {
-      agent.set(at + Word.Place, int32[at + Word.Place]! + 1);
-      tell(agent, at);
-    } else if (ahead < 0) tell(agent, at);
+    if (isBelow(ticket, int32[at + Word.Through]!)) leave(agent, at, ticket);
     else end(agent, at, State.Broken, BrokenCode);
   },
   end(agent, at) {

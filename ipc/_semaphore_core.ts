@@ -42,7 +42,7 @@ export const SemaphoreOp = {
   /** Gives so many permits. */
   Release: 2,
   Value: 3,
-  /** Gives the permit of a hold back, if there is that hold still. */
+  /** Gives the permit of a hold back; it is asked once for each hold. */
   ReleaseHeld: 4,
 } as const;
 
@@ -163,13 +163,15 @@ export class SemaphoreCore extends Core {
   }
 
   /** So many of the caller's holds are over, the newest first. */
-  #forget(caller: string, count: number): void {
+  #forget(caller: string, count: number): number {
+    let left = count;
     for (const [hold, holder] of [...this.#holds].reverse()) {
-      if (count === 0) return;
+      if (left === 0) break;
       if (holder !== caller) continue;
       this.#holds.delete(hold);
-      count--;
+      left--;
     }
+    return count - left;
   }
 
   #acquire(caller: string, reply: Reply): Withdraw | undefined {
@@ -244,10 +246,15 @@ export class SemaphoreCore extends Core {
     });
   }
 
-  /** Gives the permit of a hold back, if there is that hold still. */
+  /**
+   * Gives the permit of a hold back. A release of no hold in particular may
+   * have ended this one in the place of another of the caller: then that one is
+   * over, if there is one.
+   */
   releaseHeld(caller: string, hold: number): void {
     if (hold === 0) return this.release(caller, 1);
-    if (!this.#holds.delete(hold) || !this.isThere) return;
+    if (!this.#holds.delete(hold) && this.#forget(caller, 1) === 0) return;
+    if (!this.isThere) return;
     const { agent, at } = this;
     this.transact(() => {
       // Another process may have given it back by release().

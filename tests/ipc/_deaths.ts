@@ -491,7 +491,7 @@ export class World {
 
   /** How many blocks of the heap are in use; checks the free ones. */
   liveBlocks(): number {
-    return liveBlocks(this.raw);
+    return liveBlocks(this.raw, this.#heap);
   }
 
   /** Blocks of waiters of those who live. */

@@ -15,11 +15,17 @@ import {
 /** There are no more size classes. */
 const CLASSES = 128;
 
-/** How many blocks are in use; checks the lists of those that are free. */
-export function liveBlocks(words: Int32Array): number {
+/**
+ * How many blocks are in use; checks the lists of those that are free. `start`
+ * is the first word of the heap.
+ */
+export function liveBlocks(
+  words: Int32Array,
+  start = objectAt(words[ArenaWord.MaxObjects]! + 1),
+): number {
   const blocks = new Map<number, number>();
   const bump = words[ArenaWord.Bump]!;
-  let block = objectAt(words[ArenaWord.MaxObjects]! + 1);
+  let block = start;
   while (block < bump) {
     const sizeClass = words[block + BlockWord.Class]!;
     assert(sizeClass >= 0 && sizeClass < CLASSES, "a block without a class");

@@ -546,6 +546,30 @@ suite("Barrier", (add) => {
     },
   );
 
+  add(
+    "Barrier lets any number through, party by party",
+    blocking,
+    async (world) => {
+      const gate = Promise.withResolvers<void>();
+      let runs = 0;
+      using barrier = new Barrier(2, {
+        home: world.home,
+        action: async () => {
+          if (++runs === 1) await gate.promise;
+        },
+      });
+      await world.record(barrier);
+      const waits = [1, 2, 3, 4, 5].map(() => bounded(barrier.wait()));
+      while (runs === 0) await turn();
+      gate.resolve();
+      assertEquals(await Promise.all(waits.slice(0, 4)), [0, 1, 0, 1]);
+      await lined(barrier, 1);
+      assertEquals(await world.does(barrier, "wait"), 1);
+      assertEquals(await waits[4], 0);
+      assertEquals(runs, 3);
+    },
+  );
+
   add("Barrier of one party runs its action", async (world) => {
     let count = 0;
     using barrier = new Barrier(1, {

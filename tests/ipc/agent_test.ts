@@ -9,6 +9,7 @@ import {
   classOf,
   MAX_LOGGED,
   NodeState,
+  NodeWord,
   ObjectWord,
   rowAt,
   rowOf,
@@ -312,6 +313,32 @@ Deno.test("the memory of waiters does not grow with deaths", () => {
     one.call(of(one), EventOp.Clear).result;
   }
   assertEquals(world.nodeBlocks(), 1);
+  world.close();
+});
+
+Deno.test("a waiter that looks up while a dead one's serving still has to be undone stays in line", () => {
+  const world = new World();
+  const [one, waiter, victim] = [world.born(), world.born(), world.born()];
+  const of = shared(world, one, (place) => new EventCore(place));
+  const call = waiter.call(of(waiter), EventOp.Wait);
+  const node = world.raw[listOf(of(one).at, 0)]!;
+  // It dies with the waiter served, but not for good.
+  victim.life.between = () => {
+    const state = world.raw[node + NodeWord.State];
+    if (state === NodeState.Granted) victim.life.last = 0;
+  };
+  victim.doUntil(Infinity, () => void victim.call(of(victim), EventOp.Set));
+  assertEquals(world.raw[node + NodeWord.State], NodeState.Granted);
+  // Somebody else has died, so all look up before the victim is missed.
+  one.agent.ringAll();
+  world.settle();
+  world.recover(one);
+  world.settle();
+  world.assertSane();
+  assert(call.isPending);
+  one.call(of(one), EventOp.Set).result;
+  world.settle();
+  assert(call.isDone);
   world.close();
 });
 

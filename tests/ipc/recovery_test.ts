@@ -3,6 +3,7 @@
 // whoever waits is served. See _deaths.ts.
 
 import { assert, assertEquals } from "@std/assert";
+import { ArenaWord } from "../../ipc/_arena.ts";
 import { BarrierCore, BarrierOp } from "../../ipc/_barrier_core.ts";
 import { BlockCore, lookUp } from "../../ipc/_block_core.ts";
 import { EventCore, EventOp } from "../../ipc/_event_core.ts";
@@ -278,6 +279,29 @@ everyDeath("LockCore, some are made where others were", {
   find: (_, { world, ann }) => {
     for (let i = 0; i < 3; i++) {
       world.owns(ann, new LockCore({ agent: ann.agent }));
+    }
+  },
+});
+
+everyDeath("LockCore, some are made where those of a dead one were", {
+  arrange: ({ world, ann, bob, cleo }) => {
+    for (let i = 0; i < 4; i++) new LockCore({ agent: cleo.agent });
+    world.owns(ann, new LockCore({ agent: ann.agent }));
+    world.kill(cleo);
+    world.recover(bob);
+    // There are no others.
+    world.raw[ArenaWord.MaxObjects] = world.raw[ArenaWord.Objects]!;
+  },
+  act: (_, { victim }) => {
+    for (let i = 0; i < 2; i++) new LockCore({ agent: victim.agent });
+  },
+  find: (_, { world, ann, bob }) => {
+    for (let i = 0; i < 4; i++) {
+      const lock = new LockCore({ agent: ann.agent });
+      world.owns(ann, lock);
+      ann.call(lock, LockOp.Acquire).result;
+      const view = new LockCore({ agent: bob.agent, place: lock.place });
+      assert(bob.call(view, LockOp.Acquire).isPending);
     }
   },
 });
@@ -695,7 +719,8 @@ class Meeting {
     const calls = [ann, bob, cleo].slice(0, first.parties).map((who) =>
       this.wait(who)
     );
-    ann.call(first, BarrierOp.Done).result;
+    const { who } = calls.at(-1)!;
+    who.call(this.of(who), BarrierOp.Done).result;
     world.settle();
     for (const call of calls) call.result;
     assertEquals([first.waiting, first.broken], [0, false]);
@@ -766,6 +791,63 @@ everyDeath("BarrierCore, it opens while the next ones have come", {
     }
     barrier.assertUsable();
     return isOpen;
+  },
+});
+
+everyDeath("BarrierCore, it opens while all of the next ones have come", {
+  arrange: (cast) => {
+    const barrier = new Meeting(cast, 2, () => {});
+    const calls = [barrier.wait(cast.ann)];
+    barrier.wait(cast.victim).result;
+    const next = [cast.bob, cast.cleo, cast.ann].map((who) =>
+      barrier.wait(who)
+    );
+    return { barrier, calls, next };
+  },
+  act: ({ barrier }, { victim }) =>
+    void victim.call(barrier.of(victim), BarrierOp.Done),
+  find: ({ barrier, calls, next }, { cleo, bob, world }) => {
+    const isOpen = calls[0]!.isDone;
+    if (!isOpen) {
+      for (const call of [...calls, ...next]) assert(isBroken(call));
+    } else {
+      const [first, second, third] = next as [Call, Call, Call];
+      assertEquals(second.result, -2, "the last of the next ones is to act");
+      assert(first.isPending && third.isPending);
+      // Who comes now is of those after them.
+      const fourth = barrier.wait(bob);
+      cleo.call(barrier.of(cleo), BarrierOp.Done).result;
+      world.settle();
+      assertEquals([first.result, fourth.result], [0, -2]);
+      assert(third.isPending);
+      bob.call(barrier.of(bob), BarrierOp.Done).result;
+      world.settle();
+      assertEquals(third.result, 0);
+      assertEquals(barrier.of(bob).waiting, 0);
+    }
+    barrier.assertUsable();
+    return isOpen;
+  },
+});
+
+everyDeath("BarrierCore, one leaves while the action runs", {
+  arrange: (cast) => {
+    const barrier = new Meeting(cast, 2, () => {});
+    const current = barrier.wait(cast.ann);
+    barrier.wait(cast.bob).result;
+    return { barrier, current, next: barrier.wait(cast.victim) };
+  },
+  act: ({ next }) => next.withdraw(),
+  find: ({ barrier, current }, { ann, bob, cleo, world }) => {
+    if (!isBroken(current)) {
+      bob.call(barrier.of(bob), BarrierOp.Done).result;
+      world.settle();
+      assertEquals(current.result, 0);
+      assertEquals(barrier.of(ann).waiting, 0);
+      barrier.wait(ann);
+      assertEquals(barrier.wait(cleo).result, -2);
+    }
+    barrier.assertUsable();
   },
 });
 
