@@ -96,6 +96,12 @@ function isWithin(path: string, prefix: string): boolean {
 /** An operation that every owner answers at once, whatever the object. */
 const FENCE = 255;
 
+/**
+ * How long whoever gives up waits for the owner to say whether that was too
+ * late, where it matters; in milliseconds.
+ */
+const ANSWER_BOUND = 1000;
+
 /** How many ended processes are remembered by name, for error messages. */
 const ENDED_KEPT = 1000;
 
@@ -115,7 +121,8 @@ export class Hub extends HandleTable {
 
   #nextCall = 1;
   readonly #pending = new Map<number, PendingCall>();
-  readonly #serving = new Map<string, Withdraw>();
+  /** How to give each of them up, which answers it. */
+  readonly #serving = new Map<string, () => void>();
   /** Owners that casts went to, by an object that is there. */
   readonly #castOwners = new Map<string, Reference>();
   #parent: Link | undefined;
@@ -146,8 +153,12 @@ export class Hub extends HandleTable {
         stopTimer?.();
         signal?.removeEventListener("abort", onAbort);
       };
+      let givenUp: (() => void) | undefined;
       const settle = (status: number, outcome: Outcome) => {
         cleanUp();
+        if (status === Status.NotReady && givenUp !== undefined) {
+          return givenUp();
+        }
         const fault = code === FENCE ? undefined : reference.takeFault();
         if (fault !== undefined) {
           if (status === Status.Done) this.#undo(undo, outcome);
@@ -156,23 +167,24 @@ export class Hub extends HandleTable {
         else if (status === Status.NotReady) resolve(undefined);
         else reject(this.#failure(reference, outcome.packet));
       };
-      const onAbort = () => {
-        cleanUp();
-        withdraw?.();
-        reject(signal!.reason);
-      };
+      const onAbort = () => giveUp(() => reject(signal!.reason));
       const withdraw = this.#start(reference, code, options, settle, undo);
       if (withdraw === undefined) return;
+      // It may turn out to be done: then that was settled, and `end` is late.
+      const giveUp = (end: () => void) => {
+        cleanUp();
+        if (!withdraw(options.certain === true)) return end();
+        givenUp = end;
+        stopTimer = startTimer(() => {
+          withdraw(false);
+          end();
+        }, ANSWER_BOUND);
+      };
       if (timeout === 0 && reference.direct !== undefined) {
-        withdraw();
-        return resolve(undefined);
+        return giveUp(() => resolve(undefined));
       }
       if (timeout !== undefined && timeout > 0) {
-        stopTimer = startTimer(() => {
-          cleanUp();
-          withdraw();
-          resolve(undefined);
-        }, timeout);
+        stopTimer = startTimer(() => giveUp(() => resolve(undefined)), timeout);
       }
       signal?.addEventListener("abort", onAbort, { once: true });
     });
@@ -203,14 +215,18 @@ export class Hub extends HandleTable {
     return error;
   }
 
-  /** Starts an operation; gives how to give it up, unless it has settled. */
+  /**
+   * Starts an operation; gives how to give it up, unless it has settled. That
+   * says whether an answer will still come, if one is wanted: what is done
+   * within reach settles in the call, or never.
+   */
   #start(
     reference: Reference,
     code: number,
     options: CallOptions,
     settle: (status: number, outcome: Outcome) => void,
     undo: ((outcome: Outcome) => void) | undefined,
-  ): (() => void) | undefined {
+  ): ((isAnswerWanted: boolean) => boolean) | undefined {
     const call = this.#nextCall++;
     const direct = options.atOwner ? reference.object : reference.direct;
     if (direct !== undefined) {
@@ -241,8 +257,9 @@ export class Hub extends HandleTable {
         abandoned: false,
       });
       return () => {
-        this.#waitOver(call);
         withdraw();
+        this.#waitOver(call);
+        return false;
       };
     }
     const pending: PendingCall = {
@@ -256,12 +273,13 @@ export class Hub extends HandleTable {
     this.#wait(call, pending);
     this.#sendCall(reference, code, call, options);
     if (!this.#pending.has(call)) return undefined;
-    return () => {
-      pending.abandoned = true;
+    return (isAnswerWanted) => {
+      pending.abandoned = !isAnswerWanted;
       this.route(reference.owner, Frame.Cancel, (out) => {
         out.text(this.path);
         out.varint(call);
       });
+      return isAnswerWanted;
     };
   }
 
@@ -321,8 +339,10 @@ export class Hub extends HandleTable {
         ? "late"
         : direct.agent!.block(() => answer !== undefined, options.timeout);
       if (ended !== "over") {
-        withdraw();
-        if (ended === "late") return undefined;
+        withdraw(false);
+        if (answer === undefined && ended === "late") return undefined;
+      }
+      if (answer === undefined) {
         throw new InvalidStateError(
           "Cannot block: no other thread or process reaches the memory of the object, so that nothing could end the wait; await the asynchronous form, or block in a child",
         );
@@ -518,21 +538,14 @@ export class Hub extends HandleTable {
     }
     const withdraw = this.#perform(object, operation, reply);
     if (answered || withdraw === undefined) return;
-    if (timeout === 0) {
+    const giveUp = () => {
       withdraw();
-      return reply(Status.NotReady, 0);
-    }
-    this.#serving.set(key, () => {
-      stopTimer?.();
-      this.#serving.delete(key);
-      withdraw();
-    });
-    if (timeout > 0) {
-      stopTimer = startTimer(() => {
-        withdraw();
-        reply(Status.NotReady, 0);
-      }, timeout);
-    }
+      // All who have passed the call on forget it with the answer.
+      if (!answered) reply(Status.NotReady, 0);
+    };
+    if (timeout === 0) return giveUp();
+    this.#serving.set(key, giveUp);
+    if (timeout > 0) stopTimer = startTimer(giveUp, timeout);
   }
 
   #sendReply(
@@ -698,11 +711,9 @@ export class Hub extends HandleTable {
       case Frame.Cancel: {
         const src = input.text();
         const call = input.varint();
-        const withdraw = this.#serving.get(`${src}#${call}`);
-        if (withdraw === undefined) return; // The answer is on its way.
-        withdraw();
-        // All who have passed the call on forget it with the answer.
-        return this.#sendReply(src, call, Status.NotReady, 0, NO_PACKET);
+        // Else the answer is on its way.
+        this.#serving.get(`${src}#${call}`)?.();
+        return;
       }
       case Frame.Gone: {
         const prefix = input.text();

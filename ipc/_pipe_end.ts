@@ -77,6 +77,7 @@ export class PipeEnd implements ConnectionEnd {
       packet,
       timeout,
       signal,
+      certain: true,
       undo: ({ number }) => this.#reference.cast(QueueOp.Withdraw, number),
     });
     // A message to an owner elsewhere is on its way, in order; while little is,

@@ -236,11 +236,12 @@ export class QueueCore extends Core {
   }
 
   #put(packet: Packet, reply: Reply): Withdraw | undefined {
+    const granted = (number: number) => {
+      this.#adopt(packet);
+      reply(Status.Done, number);
+    };
     const placed = this.#place(packet, {
-      granted: (number: number) => {
-        this.#adopt(packet);
-        reply(Status.Done, number);
-      },
+      granted,
       failed: (code: number) => {
         hub.dropPacket(packet);
         const error = code === ShutDownCode
@@ -256,13 +257,8 @@ export class QueueCore extends Core {
     const { node } = placed!;
     return this.withdrawal(
       node,
-      // It is in the queue already, and stays there if it was got meanwhile.
-      (number) => {
-        const dropped = removeNumber(this.agent, this.at, number);
-        return () => {
-          if (dropped !== undefined) hub.dropPacket(dropped);
-        };
-      },
+      // Somebody may have got it meanwhile: it counts as put.
+      (number) => () => granted(number),
       (record) => {
         freeRecord(this.agent, this.at + Word.Records, record);
         // The one behind may fit where this one did not.

@@ -162,12 +162,12 @@ export class SemaphoreCore extends Core {
     return this.#lastHold * 2 + abandoned;
   }
 
-  /** So many of the caller's holds are over, the newest first. */
-  #forget(caller: string, count: number): number {
+  /** So many of the caller's holds before `end` are over, the newest first. */
+  #forget(caller: string, count: number, end = Infinity): number {
     let left = count;
     for (const [hold, holder] of [...this.#holds].reverse()) {
       if (left === 0) break;
-      if (holder !== caller) continue;
+      if (holder !== caller || hold >= end) continue;
       this.#holds.delete(hold);
       left--;
     }
@@ -248,12 +248,14 @@ export class SemaphoreCore extends Core {
 
   /**
    * Gives the permit of a hold back. A release of no hold in particular may
-   * have ended this one in the place of another of the caller: then that one is
-   * over, if there is one.
+   * have ended this one in the place of an older one of the caller: then that
+   * one is over, if there is one.
    */
   releaseHeld(caller: string, hold: number): void {
     if (hold === 0) return this.release(caller, 1);
-    if (!this.#holds.delete(hold) && this.#forget(caller, 1) === 0) return;
+    if (!this.#holds.delete(hold) && this.#forget(caller, 1, hold) === 0) {
+      return;
+    }
     if (!this.isThere) return;
     const { agent, at } = this;
     this.transact(() => {

@@ -56,7 +56,10 @@ export interface Operation {
 /** Answers an operation, once. */
 export type Reply = (status: number, number: number, packet?: Packet) => void;
 
-/** Takes a waiting operation out; it will not be answered then. */
+/**
+ * Takes a waiting operation out. It will not be answered any more; unless it is
+ * done and cannot be undone, which is answered at once.
+ */
 export type Withdraw = () => void;
 
 /** What lives in its owner and is operated on from anywhere. */
@@ -106,6 +109,11 @@ export interface CallOptions {
   started?: () => void;
   /** Has the owner do it, also where its memory is within reach. */
   atOwner?: boolean;
+  /**
+   * Whether a caller that gives up waits, for a second at most, to know whether
+   * it was too late: then that is a success.
+   */
+  certain?: boolean;
   /** Undoes a success that the caller no longer waits for. */
   undo?: (outcome: Outcome) => void;
 }

@@ -10,8 +10,9 @@ import { defineBounded, Semaphore } from "./semaphore.ts";
  *
  * Python: `multiprocessing.BoundedSemaphore`, which checks that on some systems
  * only. Permits that a process holds when it dies come back, and whoever takes
- * one of them is told by `guard.abandoned`. Else it is as
- * {@linkcode Semaphore} is.
+ * one of them is told by `guard.abandoned`. `release()` gives back the permit
+ * that the caller took last, so use guards where several tasks of a process take
+ * permits. Else it is as {@linkcode Semaphore} is.
  *
  * @example
  * ```ts

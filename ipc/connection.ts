@@ -59,9 +59,9 @@ export let makeConnection: <T>(end: ConnectionEnd) => Connection<T>;
  * the message is written to it. The other end reads 1 MiB ahead.
  *
  * **Cancel safety**: an aborted or timed-out `recv` takes nothing. An aborted or
- * timed-out `send` takes its message back unless it has been read; over a socket,
- * unless it has begun to be written: then it is sent whole, and only the wait
- * ends.
+ * timed-out `send` has sent nothing; where it was too late for that, it succeeds.
+ * Over a socket a message that has begun to be written is sent whole, and only
+ * the wait ends.
  *
  * **Close**: whoever waits at the closed end gets a
  * {@linkcode ConnectionClosedError}; the other end can read what was sent.

@@ -53,6 +53,11 @@
  * owner it is a message there and back, some forty microseconds, or a few of
  * them where many are under way at once. `bench/` has the figures.
  *
+ * What one process does to objects of one home, all see in that order. Between an
+ * object in mapped memory and one that is reached through its owner there is no
+ * order: a message to the owner may arrive after a change of memory that was made
+ * later.
+ *
  * A lock, a permit of a bounded semaphore and an item of a queue survive whoever
  * had them in hand: what a dead process held is free again, and the next holder
  * sees `guard.abandoned`.

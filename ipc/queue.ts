@@ -130,7 +130,9 @@ function ended(action: "put" | "get"): Error {
  *
  * **Cancel safety**: an aborted or timed-out `get` takes nothing: an item that
  * was already on its way goes back to the front. An aborted or timed-out `put`
- * takes its item back unless somebody has got it already.
+ * has put nothing; where it was too late for that, it succeeds. To know, one that
+ * is given up waits for the owner's answer, one second at most: if that is not
+ * enough, the item is taken back later unless somebody has got it.
  *
  * @typeParam T The items: anything structured clone carries, and handles.
  *
@@ -215,6 +217,7 @@ export class Queue<T = unknown>
       packet,
       timeout,
       signal,
+      certain: true,
       undo: ({ number }) => this.#reference.cast(QueueOp.Withdraw, number),
     });
     if (done === undefined) throw this.#full(item, timeout);

@@ -581,6 +581,24 @@ suite("Semaphore", (add) => {
 
 suite("BoundedSemaphore", (add) => {
   add(
+    "BoundedSemaphore gets every permit back, with and without guards",
+    async (world) => {
+      using semaphore = new BoundedSemaphore(3, { home: world.home });
+      const guards: KeptGuard[] = [];
+      for (let i = 0; i < 3; i++) {
+        guards.push(await world.does<KeptGuard>(semaphore, "acquire"));
+      }
+      // Whoever had the first one does not use its guard.
+      await world.other.call(semaphore, "release");
+      assertEquals(await world.other.get(semaphore, "value"), 1);
+      for (const guard of guards.slice(1)) {
+        await world.other.call(guard, "release");
+      }
+      assertEquals(await world.other.get(semaphore, "value"), 3);
+    },
+  );
+
+  add(
     "BoundedSemaphore's guard frees nothing that release() gave back",
     async (world) => {
       using semaphore = new BoundedSemaphore(2, { home: world.home });
