@@ -1,8 +1,22 @@
 // Copyright 2026 the multitask authors. MIT license.
 // The hold of a lock in this process, as Lock, RLock and Condition know it.
 
-import { LockCore, LockOp } from "./_lock_core.ts";
+import { type LockCore, LockOp, TAKEN, TAKEN_ABANDONED } from "./_lock_core.ts";
 import type { Reference } from "./_reference.ts";
+
+/** A lock as this thread sees it. */
+export interface LockHere<H extends Hold = Hold> {
+  readonly reference: Reference;
+  /** Where this thread works on the memory itself. */
+  readonly core: LockCore | undefined;
+  /** The last hold that was made here. */
+  last: H | undefined;
+}
+
+/** Gives back what an acquire gave that nobody waits for any more. */
+export function giveBack(reference: Reference, outcome: number): void {
+  reference.cast(LockOp.Release, Math.floor(outcome / 2));
+}
 
 /**
  * One acquisition of a lock. A condition gives it up for a while: it is the
@@ -10,59 +24,64 @@ import type { Reference } from "./_reference.ts";
  *
  *   held --release--> released
  *    \ ^--resume-- suspended --release--> released (and nothing to give back)
+ *
+ * Where the memory is within reach, the core knows the hold itself; elsewhere
+ * the owner knows it by the number of its acquisition.
  */
 export class Hold {
-  readonly #reference: Reference;
-  #acquisition: number;
+  readonly #lock: LockHere;
+  #acquisition = 0;
   abandoned: boolean;
-  /** Called when it holds again: it is the last hold of this thread then. */
-  onResume: (() => void) | undefined;
 
   /** From what an acquire gave. */
-  constructor(reference: Reference, outcome: number) {
-    this.#reference = reference;
+  constructor(lock: LockHere, outcome: number) {
+    this.#lock = lock;
+    this.abandoned = outcome === TAKEN_ABANDONED;
+    if (outcome <= TAKEN_ABANDONED) {
+      this.#acquisition = TAKEN;
+      lock.core!.holder = this;
+      lock.last = this;
+    } else this.#begin(outcome);
+  }
+
+  #begin(outcome: number): void {
     this.#acquisition = Math.floor(outcome / 2);
-    this.abandoned = outcome % 2 === 1;
+    this.abandoned ||= outcome % 2 === 1;
+    this.#lock.core?.adopt(this.#acquisition, this);
+    this.#lock.last = this;
   }
 
   /** Whether it holds, as far as is known here. */
   get isHeld(): boolean {
     if (this.#acquisition === 0) return false;
-    const { direct } = this.#reference;
-    return direct instanceof LockCore
-      ? direct.heldHere === this.#acquisition
-      : true;
+    return this.#lock.core?.isHeldBy(this) ?? true;
   }
 
   /** Gives the lock back. Idempotent. */
   release(): void {
-    const reference = this.#reference;
     const acquisition = this.#acquisition;
     if (acquisition === 0) return;
-    // What its owner has closed is gone for all; elsewhere only the way to it
-    // was let go of, and whoever waits there still waits.
-    if (reference.closed && reference.object) return;
     this.#acquisition = 0;
-    const { direct } = reference;
-    if (direct !== undefined) (direct as LockCore).release(acquisition);
+    const { core, reference } = this.#lock;
+    // What was let go of elsewhere is still held for whoever waits there.
+    if (core !== undefined) core.releaseOf(this);
     else reference.cast(LockOp.Release, acquisition);
+  }
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   /** Takes the lock back after a `release`. */
   async resume(): Promise<void> {
     // Without a limit: it is done when it is done, or fails.
-    const outcome = await this.#reference.call(LockOp.Acquire);
-    this.#resumed(outcome!.number);
+    const outcome = await this.#lock.reference.call(LockOp.Acquire);
+    this.#begin(outcome!.number);
   }
 
   /** The same, blocking. */
   resumeSync(): void {
-    this.#resumed(this.#reference.callSync(LockOp.Acquire)!.number);
-  }
-
-  #resumed(outcome: number): void {
-    this.#acquisition = Math.floor(outcome / 2);
-    this.abandoned ||= outcome % 2 === 1;
-    this.onResume?.();
+    this.#begin(this.#lock.reference.callSync(LockOp.Acquire)!.number);
   }
 }

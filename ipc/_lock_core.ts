@@ -14,8 +14,9 @@
 // is set under the guard. It may stay when nobody is in line any more; that
 // costs the next release a look.
 //
-// Which hold of this thread is meant is known to this thread: holds are
-// numbered, and a guard that outlived its hold frees nobody else's.
+// Which hold of this thread is meant is known to this thread: a hold here by
+// itself, one of a process that comes through this one by a number. A guard that
+// outlived its hold frees nobody else's.
 
 import type { Agent } from "./_agent.ts";
 import { AGENT_MASK, NodeState, NodeWord, ObjectWord } from "./_arena.ts";
@@ -36,7 +37,7 @@ import {
   Status,
   type Withdraw,
 } from "./_shared_object.ts";
-import { hub } from "./_hub.ts";
+import type { Hold } from "./_hold.ts";
 import { InvalidStateError } from "./errors.ts";
 
 /** Operations on a lock. */
@@ -57,13 +58,18 @@ const Word = {
 const WAITERS = AGENT_MASK + 1;
 const FREE = 0;
 
+/** What `tryAcquire` gives: as an acquire that has this number, which none has. */
+export const TAKEN = 2;
+/** The same, when the one before left it abandoned. */
+export const TAKEN_ABANDONED = 3;
+
 /** A mutual exclusion lock with a known holder. See the file comment. */
 export class LockCore extends Core {
   protected override readonly what = "lock";
-  #acquisitions = 0;
-  /** The acquisition through this thread that holds, and for whom. */
-  #held = 0;
-  #holder = "";
+  #acquisitions = 1;
+  /** What holds through this thread: a hold, or a number and whose that is. */
+  holder: Hold | number = 0;
+  #caller = "";
 
   constructor(place: CorePlace) {
     super(HandleNumber.Lock, place, (at) => {
@@ -76,11 +82,16 @@ export class LockCore extends Core {
     return this.agent.words.load(this.at + Word.State) !== FREE;
   }
 
-  /** The acquisition by which this thread holds the lock, or 0. */
-  get heldHere(): number {
-    if (this.#held === 0 || this.#holder !== hub.path) return 0;
+  /** Whether a hold of this thread has the lock. */
+  isHeldBy(hold: Hold): boolean {
+    if (this.holder !== hold) return false;
     const state = this.agent.words.load(this.at + Word.State);
-    return (state & AGENT_MASK) === this.agent.name ? this.#held : 0;
+    return (state & AGENT_MASK) === this.agent.name;
+  }
+
+  /** An acquisition of this thread has become a hold. */
+  adopt(acquisition: number, hold: Hold): void {
+    if (this.holder === acquisition) this.holder = hold;
   }
 
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
@@ -88,7 +99,7 @@ export class LockCore extends Core {
       case LockOp.Acquire:
         return this.#acquire(operation.caller, reply);
       case LockOp.Release:
-        this.release(operation.number);
+        this.#release(operation.number);
         reply(Status.Done, 0);
         return undefined;
       case LockOp.IsLocked:
@@ -99,48 +110,43 @@ export class LockCore extends Core {
     }
   }
 
-  /** Takes the lock if it is free; gives the same as an acquire, or 0. */
-  tryAcquire(caller: string): number {
+  /** Takes the lock if it is free: `TAKEN`, `TAKEN_ABANDONED`, or 0. */
+  tryAcquire(): number {
     const { agent, at } = this;
+    const { int32, name } = agent;
     faultPoint?.();
-    if (
-      Atomics.compareExchange(
-        agent.int32,
-        at + Word.State,
-        FREE,
-        agent.name,
-      ) !==
-        FREE
-    ) {
+    if (Atomics.compareExchange(int32, at + Word.State, FREE, name) !== FREE) {
       this.checkThere();
       return 0;
     }
     faultPoint?.();
     if (!this.isThere) {
       // The slot is another lock's by now: that one is given back.
-      this.#free(agent.name);
+      this.#free(name);
       throw this.goneError();
     }
-    return this.#taken(caller);
+    if (int32[at + Word.Abandoned] === 0) return TAKEN;
+    int32[at + Word.Abandoned] = 0;
+    return TAKEN_ABANDONED;
   }
 
-  /** The lock is this thread's. */
+  /** The lock is a caller's; gives what an acquire gives. */
   #taken(caller: string): number {
     const { int32 } = this.agent;
-    this.#holder = caller;
-    this.#held = ++this.#acquisitions;
+    this.#caller = caller;
+    this.holder = ++this.#acquisitions;
     const abandoned = int32[this.at + Word.Abandoned]!;
     if (abandoned !== 0) int32[this.at + Word.Abandoned] = 0;
-    return this.#held * 2 + abandoned;
+    return this.holder * 2 + abandoned;
   }
 
   #acquire(caller: string, reply: Reply): Withdraw | undefined {
     const taken = () => reply(Status.Done, this.#taken(caller));
     const { agent, at } = this;
     const state = at + Word.State;
-    const acquired = this.tryAcquire(caller);
-    if (acquired !== 0) {
-      reply(Status.Done, acquired);
+    const now = this.tryAcquire();
+    if (now !== 0) {
+      reply(Status.Done, this.#taken(caller) + (now - TAKEN));
       return undefined;
     }
     const node = this.lineUp(() => {
@@ -164,8 +170,16 @@ export class LockCore extends Core {
     return this.withdrawal(node, () => handOver(agent, at));
   }
 
+  /** Frees what a hold of this thread has. */
+  releaseOf(hold: Hold): void {
+    // A guard that outlived its hold frees nobody else's.
+    if (this.holder !== hold) return;
+    this.holder = 0;
+    if (this.isThere) this.#free(this.agent.name);
+  }
+
   /** Frees the hold of an acquisition of this thread; 0 is any hold. */
-  release(acquisition: number): void {
+  #release(acquisition: number): void {
     const { agent, at } = this;
     if (acquisition === 0) {
       const state = agent.words.load(at + Word.State);
@@ -173,12 +187,12 @@ export class LockCore extends Core {
       if (state === FREE) {
         throw new InvalidStateError("Cannot release a lock that is not held");
       }
-      if ((state & AGENT_MASK) === agent.name) this.#held = 0;
+      if ((state & AGENT_MASK) === agent.name) this.holder = 0;
       return this.#free(state & AGENT_MASK);
     }
     // A guard that outlived its hold frees nobody else's.
-    if (acquisition !== this.#held) return;
-    this.#held = 0;
+    if (acquisition !== this.holder) return;
+    this.holder = 0;
     if (this.isThere) this.#free(agent.name);
   }
 
@@ -195,8 +209,8 @@ export class LockCore extends Core {
   }
 
   override holderGone(isGone: (path: string) => boolean): void {
-    if (this.#held === 0 || !isGone(this.#holder)) return;
-    this.#held = 0;
+    if (!(this.holder as number > 0) || !isGone(this.#caller)) return;
+    this.holder = 0;
     const { agent, at } = this;
     agent.transact(
       at + ObjectWord.Guard,

@@ -1,8 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { Hold } from "./_hold.ts";
+import { giveBack, Hold, type LockHere } from "./_hold.ts";
 import { homes } from "./_homes.ts";
-import { hub } from "./_hub.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
 import {
   checkWait,
@@ -32,12 +31,6 @@ export interface LockGuard extends Disposable {
 
 /** The hold of a lock that this thread has, for a condition. */
 export let lockHold: (lock: Lock) => Hold | undefined;
-
-class Guard extends Hold implements LockGuard {
-  [Symbol.dispose](): void {
-    this.release();
-  }
-}
 
 /**
  * A mutual exclusion lock for threads and processes.
@@ -77,13 +70,13 @@ export class Lock implements Disposable {
       () => new this(),
       (place) => new LockCore(place),
     );
-    lockHold = (lock) => lock.#last?.isHeld ? lock.#last : undefined;
+    lockHold = (lock) => lock.#here.last?.isHeld ? lock.#here.last : undefined;
   }
 
   readonly #reference: Reference;
   /** Where this thread works on the memory itself. */
   readonly #core: LockCore | undefined;
-  #last: Guard | undefined;
+  readonly #here: LockHere;
 
   /** Makes a lock that belongs to this process, and that nobody holds. */
   constructor(options: SharedOptions = {}) {
@@ -94,6 +87,11 @@ export class Lock implements Disposable {
         new LockCore({ agent: homes.agentFor("create lock", options.home) }),
     );
     this.#core = this.#reference.direct as LockCore | undefined;
+    this.#here = {
+      reference: this.#reference,
+      core: this.#core,
+      last: undefined,
+    };
   }
 
   /**
@@ -109,15 +107,15 @@ export class Lock implements Disposable {
   async acquire(options?: WaitOptions): Promise<LockGuard | null> {
     const { timeout, signal } = checkWait("acquire lock", options);
     signal?.throwIfAborted();
-    const guard = this.#tryNow();
-    if (guard !== null) return guard;
+    const taken = this.#tryNow();
+    if (taken !== 0) return new Hold(this.#here, taken);
     const reference = this.#reference;
     const outcome = await reference.call(LockOp.Acquire, {
       timeout,
       signal,
-      undo: (late) => new Hold(reference, late.number).release(),
+      undo: (late) => giveBack(reference, late.number),
     });
-    return outcome === undefined ? null : this.#guard(outcome.number);
+    return outcome === undefined ? null : new Hold(this.#here, outcome.number);
   }
 
   /** Takes the lock if it is free now, else resolves to `null`. */
@@ -136,23 +134,16 @@ export class Lock implements Disposable {
   acquireSync(options: WaitSyncOptions): LockGuard | null;
   acquireSync(options?: WaitSyncOptions): LockGuard | null {
     const { timeout } = checkWait("acquire lock", options);
-    const guard = this.#tryNow();
-    if (guard !== null) return guard;
+    const taken = this.#tryNow();
+    if (taken !== 0) return new Hold(this.#here, taken);
     const outcome = this.#reference.callSync(LockOp.Acquire, { timeout });
-    return outcome === undefined ? null : this.#guard(outcome.number);
+    return outcome === undefined ? null : new Hold(this.#here, outcome.number);
   }
 
   /** Takes it if it is free and its memory within reach. */
-  #tryNow(): Guard | null {
+  #tryNow(): number {
     checkOpen(this.#reference, "acquire the lock");
-    const outcome = this.#core?.tryAcquire(hub.path) ?? 0;
-    return outcome === 0 ? null : this.#guard(outcome);
-  }
-
-  #guard(outcome: number): Guard {
-    const guard = new Guard(this.#reference, outcome);
-    guard.onResume = () => this.#last = guard;
-    return this.#last = guard;
+    return this.#core === undefined ? 0 : this.#core.tryAcquire();
   }
 
   /**

@@ -1,8 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { Hold } from "./_hold.ts";
+import { giveBack, Hold, type LockHere } from "./_hold.ts";
 import { homes } from "./_homes.ts";
-import { hub } from "./_hub.ts";
 import { LockCore, LockOp } from "./_lock_core.ts";
 import {
   checkWait,
@@ -32,28 +31,33 @@ export interface RLockAcquireOptions extends WaitOptions {
   within?: LockGuard;
 }
 
-/** A hold of the lock and its levels. */
-interface Levels {
-  readonly hold: Hold;
+/** A hold of the lock with its levels. */
+class Levels extends Hold {
   /** Guards that are not released, the innermost last. */
-  readonly guards: Set<Guard>;
+  readonly guards: Set<Guard> = new Set();
   /** Whether the thread owns it: it came by `acquireSync`. */
   readonly isThreads: boolean;
+
+  constructor(lock: LockHere, outcome: number, isThreads: boolean) {
+    super(lock, outcome);
+    this.isThreads = isThreads;
+  }
 }
 
 class Guard implements LockGuard {
   readonly abandoned: boolean;
   readonly levels: Levels;
 
-  constructor(levels: Levels, abandoned: boolean) {
+  constructor(levels: Levels) {
     this.levels = levels;
-    this.abandoned = abandoned;
+    this.abandoned = levels.abandoned;
     levels.guards.add(this);
   }
 
   release(): void {
-    const { guards, hold } = this.levels;
-    if (guards.delete(this) && guards.size === 0) hold.release();
+    const { levels } = this;
+    const { guards } = levels;
+    if (guards.delete(this) && guards.size === 0) levels.release();
   }
 
   [Symbol.dispose](): void {
@@ -112,14 +116,13 @@ export class RLock implements Disposable {
       () => new this(),
       (place) => new LockCore(place),
     );
-    rlockHold = (lock) => lock.#held()?.hold;
+    rlockHold = (lock) => lock.#held();
   }
 
   readonly #reference: Reference;
   /** Where this thread works on the memory itself. */
   readonly #core: LockCore | undefined;
-  /** The last hold that was made here. */
-  #last: Levels | undefined;
+  readonly #here: LockHere<Levels>;
   #storage: Storage | undefined;
 
   /** Makes a lock that belongs to this process, and that nobody holds. */
@@ -131,6 +134,11 @@ export class RLock implements Disposable {
         new LockCore({ agent: homes.agentFor("create lock", options.home) }),
     );
     this.#core = this.#reference.direct as LockCore | undefined;
+    this.#here = {
+      reference: this.#reference,
+      core: this.#core,
+      last: undefined,
+    };
   }
 
   /**
@@ -155,22 +163,22 @@ export class RLock implements Disposable {
       ? this.#storage?.getStore()
       : this.#levelsOf(options.within);
     if (levels !== undefined && levels.guards.size > 0) {
-      return new Guard(levels, levels.hold.abandoned);
+      return new Guard(levels);
     }
     const reference = this.#reference;
-    const now = this.#core?.tryAcquire(hub.path) ?? 0;
+    const now = this.#core?.tryAcquire() ?? 0;
     if (now !== 0) return this.#guard(now, false);
     const outcome = await reference.call(LockOp.Acquire, {
       timeout,
       signal,
-      undo: (late) => new Hold(reference, late.number).release(),
+      undo: (late) => giveBack(reference, late.number),
     });
     return outcome === undefined ? null : this.#guard(outcome.number, false);
   }
 
   #levelsOf(within: LockGuard): Levels {
     if (
-      !(within instanceof Guard) || within.levels !== this.#last ||
+      !(within instanceof Guard) || within.levels !== this.#here.last ||
       !within.levels.guards.has(within)
     ) {
       throw new InvalidStateError(
@@ -181,11 +189,7 @@ export class RLock implements Disposable {
   }
 
   #guard(outcome: number, isThreads: boolean): Guard {
-    const hold = new Hold(this.#reference, outcome);
-    const levels = { hold, guards: new Set<Guard>(), isThreads };
-    hold.onResume = () => this.#last = levels;
-    this.#last = levels;
-    return new Guard(levels, hold.abandoned);
+    return new Guard(new Levels(this.#here, outcome, isThreads));
   }
 
   /** Takes the lock if it is free now, or held by the caller. */
@@ -209,21 +213,21 @@ export class RLock implements Disposable {
     const { timeout } = checkWait("acquire lock", options);
     checkOpen(this.#reference, "acquire the lock");
     const last = this.#held();
-    if (last?.isThreads) return new Guard(last, last.hold.abandoned);
+    if (last?.isThreads) return new Guard(last);
     if (last !== undefined && timeout === undefined) {
       throw new InvalidStateError(
         "Cannot block: an async task of this thread holds the lock, and cannot release it while the thread is blocked; await acquire()",
       );
     }
-    const now = this.#core?.tryAcquire(hub.path) ?? 0;
+    const now = this.#core?.tryAcquire() ?? 0;
     if (now !== 0) return this.#guard(now, true);
     const outcome = this.#reference.callSync(LockOp.Acquire, { timeout });
     return outcome === undefined ? null : this.#guard(outcome.number, true);
   }
 
   #held(): Levels | undefined {
-    const last = this.#last;
-    return last !== undefined && last.guards.size > 0 && last.hold.isHeld
+    const { last } = this.#here;
+    return last !== undefined && last.guards.size > 0 && last.isHeld
       ? last
       : undefined;
   }
