@@ -119,23 +119,30 @@ export class CellCore extends Core {
     return numbers; // Bigints or numbers, as the type needs them.
   }
 
+  /** Does an operation with numbers of the type; gives the old number. */
+  apply(code: number, numbers: readonly (number | bigint)[]): number | bigint {
+    switch (code) {
+      case CellOp.Get:
+        return this.get();
+      case CellOp.Set:
+        return this.set(numbers[0]!);
+      case CellOp.Add:
+        return this.add(numbers[0]!);
+      case CellOp.CompareExchange:
+        return this.compareExchange(numbers[0]!, numbers[1]!);
+      default:
+        throw new RangeError(`Cannot do operation ${code} on a value`);
+    }
+  }
+
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     const { code, packet } = operation;
     if (code === CellOp.Type) {
       reply(Status.Done, NUMBER_TYPES.indexOf(this.type));
       return undefined;
     }
-    let value: number | bigint;
-    if (code === CellOp.Get) value = this.get();
-    else {
-      const sent = this.#numbersOf(packet, code);
-      if (code === CellOp.Set) value = this.set(sent[0]!);
-      else if (code === CellOp.Add) value = this.add(sent[0]!);
-      else if (code === CellOp.CompareExchange) {
-        value = this.compareExchange(sent[0]!, sent[1]!);
-      } else throw new RangeError(`Cannot do operation ${code} on a value`);
-    }
-    reply(Status.Done, 0, hub.pack(value));
+    const numbers = code === CellOp.Get ? [] : this.#numbersOf(packet, code);
+    reply(Status.Done, 0, hub.pack(this.apply(code, numbers)));
     return undefined;
   }
 }

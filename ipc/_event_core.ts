@@ -41,18 +41,26 @@ export class EventCore extends Core {
     return this.agent.words.load(this.at + Word.Flag) === 1;
   }
 
+  set(): void {
+    this.transact(() => {
+      const { agent, at } = this;
+      agent.set(at + Word.Flag, 1);
+      agent.set(at + Word.Time, agent.int32[at + Word.Time]! + 1 | 0);
+      wakeDue(agent, at);
+    });
+  }
+
+  clear(): void {
+    this.transact(() => this.agent.set(this.at + Word.Flag, 0));
+  }
+
   perform(operation: Operation, reply: Reply): Withdraw | undefined {
     switch (operation.code) {
       case EventOp.Set:
-        this.transact(() => {
-          const { agent, at } = this;
-          agent.set(at + Word.Flag, 1);
-          agent.set(at + Word.Time, agent.int32[at + Word.Time]! + 1 | 0);
-          wakeDue(agent, at);
-        });
+        this.set();
         break;
       case EventOp.Clear:
-        this.transact(() => this.agent.set(this.at + Word.Flag, 0));
+        this.clear();
         break;
       case EventOp.Wait:
         return this.#wait(reply);

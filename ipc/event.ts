@@ -67,13 +67,15 @@ export class Event implements Waitable, Disposable {
   /** Sets the flag and wakes all who wait. Idempotent; needs no `await`. */
   set(): void {
     checkOpen(this.#reference, "set the event");
-    this.#reference.cast(EventOp.Set);
+    if (this.#core !== undefined) this.#core.set();
+    else this.#reference.cast(EventOp.Set);
   }
 
   /** Clears the flag. Idempotent; needs no `await`. */
   clear(): void {
     checkOpen(this.#reference, "clear the event");
-    this.#reference.cast(EventOp.Clear);
+    if (this.#core !== undefined) this.#core.clear();
+    else this.#reference.cast(EventOp.Clear);
   }
 
   /**

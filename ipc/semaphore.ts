@@ -36,7 +36,9 @@ class Guard implements LockGuard {
     const reference = this.#reference;
     if (this.#released || (reference.closed && reference.object)) return;
     this.#released = true;
-    reference.cast(SemaphoreOp.ReleaseHeld, this.#hold);
+    const core = reference.direct as SemaphoreCore | undefined;
+    if (core !== undefined) core.releaseHeld(hub.path, this.#hold);
+    else reference.cast(SemaphoreOp.ReleaseHeld, this.#hold);
   }
 
   [Symbol.dispose](): void {

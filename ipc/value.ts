@@ -11,7 +11,7 @@ import {
   type NumberOf,
   type NumberType,
 } from "./_number_types.ts";
-import type { WaitOptions } from "./_options.ts";
+import type { Packet } from "./_packet.ts";
 import type { Reference } from "./_reference.ts";
 import {
   checkOpen,
@@ -117,46 +117,45 @@ export class Value<K extends NumberType = NumberType> implements Disposable {
     return this.#lock ??= new RLock(this.#options);
   }
 
-  #decode(packet: Parameters<typeof hub.unpack>[0]): NumberOf<K> {
+  #decode(packet: Packet): NumberOf<K> {
     // The owner packs a number of the type.
     return hub.unpack(packet) as NumberOf<K>;
   }
 
+  /** Does it at once where the memory is within reach. */
+  #change(code: number, numbers: readonly NumberOf<K>[]): NumberOf<K> {
+    const core = this.#core!;
+    for (const number of numbers) {
+      checkNumber("change value", core.type, number);
+    }
+    return core.apply(code, numbers) as NumberOf<K>;
+  }
+
   async #ask(
     code: number,
-    numbers: readonly unknown[],
-    options?: WaitOptions,
+    numbers: readonly NumberOf<K>[],
   ): Promise<NumberOf<K>> {
-    await this.#check(numbers);
-    const done = await this.#reference.call(code, {
-      ...options,
-      ...(numbers.length > 0 ? { packet: hub.pack(numbers) } : {}),
-    });
+    checkOpen(this.#reference, "use the value");
+    if (this.#core !== undefined) return this.#change(code, numbers);
+    this.#type ??=
+      NUMBER_TYPES[(await this.#reference.call(CellOp.Type))!.number];
+    const done = await this.#reference.call(code, this.#packed(numbers));
     return this.#decode(done!.packet);
   }
 
-  #askSync(code: number, numbers: readonly unknown[]): NumberOf<K> {
+  #askSync(code: number, numbers: readonly NumberOf<K>[]): NumberOf<K> {
     checkOpen(this.#reference, "use the value");
+    if (this.#core !== undefined) return this.#change(code, numbers);
     this.#type ??= NUMBER_TYPES[this.#reference.callSync(CellOp.Type)!.number];
-    for (const number of numbers) {
-      checkNumber("change value", this.#type!, number);
-    }
-    const done = this.#reference.callSync(
-      code,
-      numbers.length > 0 ? { packet: hub.pack(numbers) } : {},
-    );
+    const done = this.#reference.callSync(code, this.#packed(numbers));
     return this.#decode(done!.packet);
   }
 
-  async #check(numbers: readonly unknown[]): Promise<void> {
-    checkOpen(this.#reference, "use the value");
-    if (this.#type === undefined) {
-      const { number } = (await this.#reference.call(CellOp.Type))!;
-      this.#type = NUMBER_TYPES[number];
-    }
+  #packed(numbers: readonly NumberOf<K>[]): { packet?: Packet } {
     for (const number of numbers) {
       checkNumber("change value", this.#type!, number);
     }
+    return numbers.length > 0 ? { packet: hub.pack(numbers) } : {};
   }
 
   /**
@@ -166,8 +165,6 @@ export class Value<K extends NumberType = NumberType> implements Disposable {
    * blocks until it answers; `InvalidStateError` where that cannot be done.
    */
   get value(): NumberOf<K> {
-    checkOpen(this.#reference, "read the value");
-    if (this.#core !== undefined) return this.#core.get() as NumberOf<K>;
     return this.#askSync(CellOp.Get, []);
   }
 
@@ -192,10 +189,6 @@ export class Value<K extends NumberType = NumberType> implements Disposable {
 
   /** The blocking form of {@linkcode Value.add}. */
   addSync(amount: NumberOf<K>): NumberOf<K> {
-    if (this.#core !== undefined && !this.#reference.closed) {
-      checkNumber("change value", this.#core.type, amount);
-      return this.#core.add(amount) as NumberOf<K>;
-    }
     return this.#askSync(CellOp.Add, [amount]);
   }
 
