@@ -127,6 +127,11 @@ const Hand = { Put: 1, Get: 2 } as const;
 
 const MAX_LIMIT = 0x7fffffff;
 
+/** How often a getter looks again before it waits. */
+const MAX_LOOKS = 8;
+/** Between two looks, of some 0.1 µs each. */
+const PAUSES = 10;
+
 /** What a queue tells those who come after its end. */
 export type EndedError = (action: "put" | "get") => Error;
 
@@ -134,6 +139,7 @@ export type EndedError = (action: "put" | "get") => Error;
 export class QueueCore extends Core {
   protected override readonly what: string;
   readonly #ended: EndedError;
+  #looks = MAX_LOOKS;
 
   constructor(
     place: CorePlace,
@@ -381,7 +387,7 @@ export class QueueCore extends Core {
     const { agent, at } = this;
     const { int32 } = agent;
     if (
-      Atomics.load(int32, at + Word.Count) === 0 && this.isThere &&
+      !this.#look() && this.isThere &&
       (int32[at + Word.Flags]! & Flag.ShutDown) === 0
     ) return undefined;
     this.enter();
@@ -420,6 +426,24 @@ export class QueueCore extends Core {
     } finally {
       this.#discard(large);
     }
+  }
+
+  /**
+   * Whether an item is there, or comes within a moment: to wait takes longer
+   * than most puts. It looks less and less where that does not help.
+   */
+  #look(): boolean {
+    const { int32 } = this.agent;
+    const count = this.at + Word.Count;
+    for (let left = this.#looks; Atomics.load(int32, count) === 0; left--) {
+      if (left === 0) {
+        this.#looks >>= 1;
+        return false;
+      }
+      for (let i = 0; i < PAUSES; i++) Atomics.pause();
+    }
+    this.#looks = MAX_LOOKS;
+    return true;
   }
 
   #get(caller: string, reply: Reply): Withdraw | undefined {
