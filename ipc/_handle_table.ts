@@ -26,6 +26,8 @@ interface Lease {
   holder: string;
   readonly part: number;
   adopted: boolean;
+  /** Keeps it after all, while it is about to be dropped. */
+  stopDrop?: () => void;
 }
 
 interface Entry {
@@ -402,7 +404,10 @@ export abstract class HandleTable {
   remove(reference: Reference, error: Error): void {
     if (reference.object === undefined) return;
     const entry = this.#entryOf.get(reference.object);
-    if (entry !== undefined) this.#entries.delete(entry.id);
+    if (entry !== undefined) {
+      this.#entries.delete(entry.id);
+      for (const lease of entry.leases.values()) lease.stopDrop?.();
+    }
     reference.object.destroy(error);
   }
 
@@ -481,6 +486,7 @@ export abstract class HandleTable {
       return;
     }
     entry.leases.delete(name);
+    lease.stopDrop?.();
     this.#checkPart(entry, lease.part);
   }
 
@@ -517,6 +523,7 @@ export abstract class HandleTable {
     if (lease === undefined) {
       entry.leases.set(name, { holder, part, adopted });
     } else if (!isAnnouncement) {
+      lease.stopDrop?.();
       lease.holder = holder;
       lease.adopted = adopted;
     }
@@ -530,7 +537,7 @@ export abstract class HandleTable {
       for (const [name, lease] of [...entry.leases]) {
         if (!isGone(lease.holder)) continue;
         if (lease.adopted) this.#leaseDropped(entry.id, name);
-        else this.#dropLater(entry.id, name, isGone);
+        else this.#dropLater(entry.id, name, lease);
       }
     }
   }
@@ -539,14 +546,10 @@ export abstract class HandleTable {
    * The dead process had sent the handle on; whoever gets it adopts the lease
    * in a moment, perhaps by a longer way than the news of the death took.
    */
-  #dropLater(id: number, name: string, isGone: (path: string) => boolean) {
-    startTimer(
-      () => {
-        const lease = this.#entries.get(id)?.leases.get(name);
-        if (lease !== undefined && !lease.adopted && isGone(lease.holder)) {
-          this.#leaseDropped(id, name);
-        }
-      },
+  #dropLater(id: number, name: string, lease: Lease): void {
+    lease.stopDrop?.();
+    lease.stopDrop = startTimer(
+      () => this.#leaseDropped(id, name),
       ADOPTION_PATIENCE,
       { unref: true },
     );

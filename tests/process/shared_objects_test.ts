@@ -524,8 +524,9 @@ processTest(
 processTest(
   "Lock is freed when the holder's parent is killed with it",
   async () => {
-    const lock = new Lock();
-    const held = new Event();
+    // Closed, since what the dead one had sent on is waited for, for a while.
+    using lock = new Lock();
+    using held = new Event();
     const middle = start(shared.holdBelow, [lock, held]);
     await held.wait();
     const next = lock.acquire();
