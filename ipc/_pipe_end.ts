@@ -13,7 +13,8 @@ import { PipeCore } from "./_pipe_core.ts";
 import { QueueOp } from "./_queue_core.ts";
 import type { Reference } from "./_reference.ts";
 import { claimReference, registerHandle } from "./_shared.ts";
-import { HandleNumber } from "./_shared_object.ts";
+import type { Packet } from "./_packet.ts";
+import { HandleNumber, type Outcome } from "./_shared_object.ts";
 import type { Wait } from "./_waiting.ts";
 
 /** So many bytes may be on their way without waiting for an answer. */
@@ -64,14 +65,27 @@ export class PipeEnd implements ConnectionEnd {
   }
 
   async send(message: unknown, options: SendOptions): Promise<boolean> {
-    const { timeout, signal, transfer } = options;
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
+    const isNear = this.#pipe !== undefined;
+    const packet = hub.pack(message, "message", options.transfer, isNear);
+    if (this.trySend(packet)) return true;
+    return await this.sendLater(
+      isNear ? { bytes: packet.bytes.slice(), refs: packet.refs } : packet,
+      options,
+    );
+  }
+
+  /** Sends a packet if its memory is within reach, and there is room now. */
+  trySend(packet: Packet): boolean {
     const stream = this.#pipe?.outgoing(this.#reference.part);
-    let packet = hub.pack(message, "message", transfer, stream !== undefined);
-    if (stream !== undefined) {
-      if (stream.tryPut(packet) !== undefined) return true;
-      packet = { bytes: packet.bytes.slice(), refs: packet.refs };
-    }
+    return stream !== undefined && stream.tryPut(packet) !== undefined;
+  }
+
+  /** Sends a packet, whose bytes must stay; waits while there is no room. */
+  async sendLater(
+    packet: Packet,
+    { timeout, signal }: Wait = {},
+  ): Promise<boolean> {
     const size = packet.bytes.length;
     const sent = this.#reference.call(QueueOp.Put, {
       packet,
@@ -108,22 +122,36 @@ export class PipeEnd implements ConnectionEnd {
     return used ? direct as PipeCore | undefined : undefined;
   }
 
-  async recv({ timeout, signal }: Wait): Promise<Received | undefined> {
-    signal?.throwIfAborted();
-    const stream = this.#pipe?.incoming(this.#reference.part);
-    const got = stream?.tryGet((packet) => hub.unpack(packet));
+  /**
+   * Reads the next message if its memory is within reach, and it is there now.
+   * The packet is only there during the call of `read`.
+   */
+  tryReceive<T>(
+    read: (packet: Packet) => T,
+  ): { value: T; number: number } | undefined {
+    return this.#pipe?.incoming(this.#reference.part).tryGet(read);
+  }
+
+  /** The next message; waits for one. `undefined` when none came in time. */
+  receive({ timeout, signal }: Wait = {}): Promise<Outcome | undefined> {
+    return this.#reference.call(QueueOp.Get, {
+      timeout,
+      signal,
+      undo: ({ number, packet }) =>
+        this.#reference.cast(QueueOp.Unget, number, packet),
+    });
+  }
+
+  async recv(wait: Wait): Promise<Received | undefined> {
+    wait.signal?.throwIfAborted();
+    const got = this.tryReceive((packet) => hub.unpack(packet));
     if (got !== undefined) {
       return {
         message: got.value,
         giveBack: () => this.#giveBack(got.number, got.value),
       };
     }
-    const done = await this.#reference.call(QueueOp.Get, {
-      timeout,
-      signal,
-      undo: ({ number, packet }) =>
-        this.#reference.cast(QueueOp.Unget, number, packet),
-    });
+    const done = await this.receive(wait);
     if (done === undefined) return undefined;
     const message = hub.unpack(done.packet);
     return {

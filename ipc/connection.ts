@@ -38,6 +38,9 @@ let wrapping: ConnectionEnd | undefined;
 /** Makes the connection around an end. */
 export let makeConnection: <T>(end: ConnectionEnd) => Connection<T>;
 
+/** What is behind a connection: for those who pack messages themselves. */
+export let endOf: (connection: Connection) => ConnectionEnd;
+
 /**
  * One end of a {@linkcode Pipe}, or of a connection between a
  * {@linkcode Listener} and a {@linkcode Client}: messages both ways, boundaries
@@ -75,6 +78,7 @@ export class Connection<T = unknown>
       wrapping = end;
       return new Connection<T>();
     };
+    endOf = (connection) => connection.#end;
     onPipeEnd(makeConnection);
   }
 

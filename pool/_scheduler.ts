@@ -1,0 +1,1050 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The scheduler of a pool: who runs what, and what becomes of it.
+//
+//   pool:    open --close--> closing --all is done--> ended
+//              \ \--terminate--> terminating --workers have ended--> ended
+//               \--the initializer failed, no worker starts--> broken
+//   worker:  starting --Ready--> ready --enough tasks, or closing--> retiring
+//                \___________________\______________________________/ --> ended
+//
+// Invariants:
+//   - a task is in the queue, or in exactly one batch of one worker, or settled;
+//   - every task is settled: by its result, by its worker's end, by whoever
+//     gives it up, or by the end of the pool;
+//   - while something is queued or under way, some worker is starting or busy,
+//     and keeps the program alive; nobody else does.
+//
+// Batches. Tasks that take long go one by one. Short ones go in batches that
+// take about a millisecond, and a worker has a second batch waiting for it. What
+// a worker has not begun can be taken back, if both reach the same memory: for
+// one that has nothing to do, or when the worker dies. A worker whose memory is
+// out of reach gets one task at a time.
+
+import { Deque } from "../ipc/_deque.ts";
+import { ByteReader, ByteWriter } from "../ipc/_bytes.ts";
+import { attributeError } from "../ipc/_error_codec.ts";
+import { hub } from "../ipc/_hub.ts";
+import type { Packet, Ref } from "../ipc/_packet.ts";
+import { startTimer } from "../ipc/_timer.ts";
+import {
+  BrokenPoolError,
+  CancelledError,
+  TimeoutError,
+  WorkerLostError,
+} from "../ipc/errors.ts";
+import type { FunctionEntry } from "./_functions.ts";
+import {
+  CallFlag,
+  Outcome,
+  ToPool,
+  ToWorker,
+  ValueReader,
+  writeValue,
+} from "./_protocol.ts";
+import { MAX_BATCH, SLOTS } from "./_shared_board.ts";
+import { PoolCounts, WorkerTimes } from "./_stats.ts";
+import type { Task, TaskOutcome } from "./_task.ts";
+import type { StartWorker, WorkerEnd, WorkerHandle } from "./_worker_handle.ts";
+
+/** How long a batch shall take, in milliseconds. */
+const BATCH_MS = { calls: 1, items: 5 } as const;
+
+/** What takes longer than this is not sent ahead. */
+const AHEAD_MS = 1;
+
+/** The most calls of a batch, and the most bytes of their arguments. */
+const MAX_CALLS = 2000;
+const MAX_BATCH_BYTES = 0x40000;
+
+/** The most items of a batch. */
+const MAX_ITEMS = 20_000;
+
+/** How long a worker may be without work while others have some left, in ms. */
+const BALANCE_AFTER = 2;
+
+/** So many workers in a row that end before they are ready break the pool. */
+const MAX_START_FAILURES = 3;
+
+/** Items of a map, in order, that the scheduler hands out. */
+export interface ItemSource {
+  readonly fn: FunctionEntry;
+  readonly priority: number;
+  /** Whether an item is a list of arguments. */
+  readonly isSpread: boolean;
+  /** How many go in one batch; `undefined` for as many as fit. */
+  readonly chunksize: number | undefined;
+  /** How many wait to be handed out. */
+  readonly waiting: number;
+  /** Takes up to so many of them, which follow each other. */
+  take(count: number): { start: number; items: unknown[] };
+  /** Some were not begun: they are next. */
+  putBack(start: number, items: unknown[]): void;
+  /** One is done. */
+  settled(index: number, outcome: TaskOutcome): void;
+  /** Whether the one with this index may be run again. Counts. */
+  mayRetry(index: number, retries: number): boolean;
+  /** Whether it is in the queue. For the scheduler. */
+  isQueued: boolean;
+}
+
+/** What a worker has been given. */
+type Batch =
+  & {
+    readonly id: number;
+    readonly slot: number;
+    readonly fn: FunctionEntry;
+    /** Those from here on were taken back. */
+    end: number;
+    /** Which are settled. */
+    readonly settled: Uint8Array;
+    readonly sentAt: number;
+  }
+  & (
+    | { readonly kind: "calls"; readonly tasks: Task[] }
+    | {
+      readonly kind: "items";
+      readonly source: ItemSource;
+      readonly start: number;
+      readonly items: unknown[];
+    }
+  );
+
+type WorkerState = "starting" | "ready" | "retiring" | "ended";
+
+/** A worker, and what it is at. */
+export class PoolWorker {
+  readonly handle: WorkerHandle;
+  readonly times: WorkerTimes = new WorkerTimes();
+  state: WorkerState = "starting";
+  /** Whether it takes tasks out of memory that both reach. */
+  isNear = false;
+  /** Tasks that it was given so far. */
+  given = 0;
+  readonly batches: Batch[] = [];
+  readonly functions: Set<number> = new Set();
+  /** Slots of batches, by whether they are taken. */
+  readonly slots: boolean[] = new Array<boolean>(SLOTS).fill(false);
+  /** It is to be killed: a task that was given up goes on. */
+  stopKill: (() => void) | undefined;
+
+  constructor(handle: WorkerHandle) {
+    this.handle = handle;
+  }
+}
+
+/** What the scheduler tells the pool. */
+export interface SchedulerEvents {
+  workerStarted?(worker: PoolWorker): void;
+  workerEnded?(worker: PoolWorker, end: WorkerEnd): void;
+  log?(worker: PoolWorker, text: string): void;
+  progress?(worker: PoolWorker, value: unknown): void;
+  /** One was run: for the trace. */
+  ran?(worker: PoolWorker, name: string, count: number, ms: number): void;
+}
+
+/** How a scheduler works. */
+export interface SchedulerOptions {
+  readonly size: number;
+  readonly start: StartWorker;
+  /** The initializer and its arguments. */
+  readonly init?: { fn: FunctionEntry; args: Packet } | undefined;
+  readonly maxTasksPerWorker?: number | undefined;
+  readonly onWorkerLost?: "fail" | "retry";
+  readonly retries?: number;
+  /** How long a task that is given up may go on, in milliseconds. */
+  readonly killGrace: number;
+  /** Whether workers are started when they are needed. */
+  readonly isLazy?: boolean;
+  readonly events?: SchedulerEvents;
+}
+
+/** Where a pool stands. */
+export type PoolState =
+  | "open"
+  | "closing"
+  | "terminating"
+  | "broken"
+  | "ended";
+
+const EMPTY_LIST = hub.pack([]);
+const NOTHING = hub.pack(null);
+
+/** See the file comment. */
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly workers: Set<PoolWorker> = new Set();
+  readonly counts: PoolCounts = new PoolCounts();
+  /** What waits, by priority, the highest first. */
+  readonly #queues: { priority: number; queue: Deque<Task | ItemSource> }[] =
+    [];
+  #state: PoolState = "open";
+  /** Why it is broken. */
+  #failure: unknown;
+  #nextWorker = 1;
+  #nextBatch = 1;
+  #startFailures = 0;
+  #dispatchDue = false;
+  /** Errors that get their class back before they are told. */
+  #rebuilding = 0;
+  #stopBalance: (() => void) | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #out = new ByteWriter(4096);
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    if (options.isLazy !== true) {
+      try {
+        for (let i = 0; i < options.size; i++) this.#startWorker();
+      } catch (error) {
+        for (const { handle } of this.workers) handle.kill();
+        throw error;
+      }
+    }
+  }
+
+  get state(): PoolState {
+    return this.#state;
+  }
+
+  get size(): number {
+    return this.#options.size;
+  }
+
+  /** Resolves when all workers have ended after a close or terminate. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  // ---- What comes in ----
+
+  /** Why nothing can be submitted; `undefined` when it can. */
+  get failure(): BrokenPoolError | undefined {
+    return this.#state === "broken" ? this.#brokenError() : undefined;
+  }
+
+  /** Lines a task, or items, up. */
+  add(work: Task | ItemSource): void {
+    if (this.#state === "broken" || this.#isOver) return this.#refuse(work);
+    if ("waiting" in work) {
+      if (work.isQueued) return;
+      work.isQueued = true;
+    }
+    this.#queueOf(work.priority).push(work);
+    this.#dispatchSoon();
+  }
+
+  #queueOf(priority: number): Deque<Task | ItemSource> {
+    const found = this.#queues.find((one) => one.priority === priority);
+    if (found !== undefined) return found.queue;
+    const queue = new Deque<Task | ItemSource>();
+    this.#queues.push({ priority, queue });
+    this.#queues.sort((a, b) => b.priority - a.priority);
+    return queue;
+  }
+
+  #dispatchSoon(): void {
+    if (this.#dispatchDue) return;
+    this.#dispatchDue = true;
+    queueMicrotask(() => {
+      this.#dispatchDue = false;
+      this.#dispatch();
+    });
+  }
+
+  /**
+   * Gives a task up: `error` is what it is settled with. Gives whether it had
+   * not begun. One that had is asked to stop, and ended with its worker after a
+   * grace if it goes on.
+   */
+  giveUp(task: Task, error: unknown): boolean {
+    const wasQueued = task.state === "queued";
+    const place = wasQueued ? undefined : this.#placeOf(task);
+    if (place !== undefined && this.#takeBackFrom(place)) {
+      task.settle({ ok: false, error });
+      this.#dispatchSoon();
+      return true;
+    }
+    if (!task.settle({ ok: false, error })) return false;
+    if (place !== undefined) this.#stop(place.worker, task);
+    this.#dispatchSoon();
+    return wasQueued;
+  }
+
+  /** Takes a task out of the queue or out of a batch, if it has not begun. */
+  cancel(task: Task, error: unknown): boolean {
+    if (task.state === "settled") return false;
+    if (task.state === "queued") return this.giveUp(task, error);
+    const place = this.#placeOf(task);
+    if (place === undefined || !this.#takeBackFrom(place)) return false;
+    task.settle({ ok: false, error });
+    this.#dispatchSoon();
+    return true;
+  }
+
+  /** Whether it runs, as far as is known here. */
+  isRunning(task: Task): boolean {
+    const place = this.#placeOf(task);
+    if (place === undefined) return false;
+    const { worker, batch, index } = place;
+    return !worker.isNear ||
+      index < worker.handle.board!.range(batch.slot).next;
+  }
+
+  #placeOf(task: Task):
+    | { worker: PoolWorker; batch: Batch; index: number }
+    | undefined {
+    if (task.state !== "sent") return undefined;
+    for (const worker of this.workers) {
+      for (const batch of worker.batches) {
+        if (batch.kind !== "calls") continue;
+        const index = batch.tasks.indexOf(task);
+        if (index >= 0 && index < batch.end) return { worker, batch, index };
+      }
+    }
+    return undefined;
+  }
+
+  /** Takes all from one on back; false when it has begun. */
+  #takeBackFrom(
+    { worker, batch, index }: {
+      worker: PoolWorker;
+      batch: Batch;
+      index: number;
+    },
+  ): boolean {
+    if (!worker.isNear) return false;
+    this.#takeBack(worker, batch, batch.end - index);
+    return batch.end <= index;
+  }
+
+  #takeBack(worker: PoolWorker, batch: Batch, count: number): number {
+    const before = batch.end;
+    batch.end = worker.handle.board!.takeBack(batch.slot, count);
+    this.#requeue(batch, batch.end, before);
+    return before - batch.end;
+  }
+
+  /** Puts some of a batch back into the queue, at its front. */
+  #requeue(batch: Batch, start: number, end: number): void {
+    if (end <= start) return;
+    if (batch.kind === "items") {
+      const { source } = batch;
+      source.putBack(batch.start + start, batch.items.slice(start, end));
+      const queue = this.#queueOf(source.priority);
+      // It goes on from the front, wherever it was.
+      if (source.isQueued) queue.remove((one) => one === source);
+      source.isQueued = true;
+      queue.unshift(source);
+      return;
+    }
+    for (let i = end - 1; i >= start; i--) {
+      const task = batch.tasks[i]!;
+      if (task.state === "settled") continue;
+      task.state = "queued";
+      this.#queueOf(task.priority).unshift(task);
+    }
+  }
+
+  /** A task that runs is not wanted any more. */
+  #stop(worker: PoolWorker, task: Task): void {
+    this.#sendTo(worker, (out) => {
+      out.u8(ToWorker.Cancel);
+      out.varint(task.id);
+    });
+    worker.stopKill ??= startTimer(
+      () => worker.handle.kill(),
+      this.#options.killGrace,
+    );
+  }
+
+  // ---- Handing out ----
+
+  #dispatch(): void {
+    if (this.#state === "ended" || this.#state === "terminating") return;
+    for (const one of this.#queues) {
+      for (let work = one.queue.peek(); work !== undefined;) {
+        if (!this.#handOut(work, one.queue)) return this.#rest();
+        work = one.queue.peek();
+      }
+    }
+    this.#rest();
+  }
+
+  /** Hands the first of a queue out, or some of it; false when nobody is free. */
+  #handOut(
+    work: Task | ItemSource,
+    queue: Deque<Task | ItemSource>,
+  ): boolean {
+    const isItems = "waiting" in work;
+    if (isItems ? work.waiting === 0 : work.state === "settled") {
+      queue.shift();
+      if (isItems) work.isQueued = false;
+      return true;
+    }
+    const { fn } = work;
+    if (fn.failure !== undefined) {
+      queue.shift();
+      if (isItems) work.isQueued = false;
+      this.#fail(work, fn.failure);
+      return true;
+    }
+    if (fn.located === undefined) {
+      fn.ready.then(() => this.#dispatch());
+      return false;
+    }
+    const worker = this.#freeWorker(work);
+    if (worker === undefined) return false;
+    if (isItems) this.#sendItems(worker, work);
+    else this.#sendCalls(worker, work, queue);
+    return true;
+  }
+
+  #fail(work: Task | ItemSource, error: unknown): void {
+    if (!("waiting" in work)) {
+      this.counts.failed++;
+      work.settle({ ok: false, error });
+      return;
+    }
+    while (work.waiting > 0) {
+      const { start, items } = work.take(MAX_ITEMS);
+      for (let i = 0; i < items.length; i++) {
+        work.settled(start + i, { ok: false, error });
+      }
+    }
+  }
+
+  /** A worker without work; else one that may have some sent ahead. */
+  #freeWorker(work: Task | ItemSource): PoolWorker | undefined {
+    const isWatched = "isWatched" in work && work.isWatched;
+    const { estimate } = work.fn;
+    const mayGoAhead = !isWatched && estimate !== undefined &&
+      estimate <= AHEAD_MS;
+    let ahead: PoolWorker | undefined;
+    let starting = 0;
+    for (const worker of this.workers) {
+      if (worker.state === "starting") starting++;
+      if (worker.state !== "ready") continue;
+      if (worker.batches.length === 0) return worker;
+      if (
+        mayGoAhead && worker.isNear && worker.batches.length === 1 &&
+        ahead === undefined
+      ) ahead = worker;
+    }
+    if (starting === 0 && this.workers.size < this.#options.size) {
+      this.#tryStart();
+    }
+    return ahead;
+  }
+
+  #tryStart(): void {
+    try {
+      this.#startWorker();
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** How many of a function's calls make a batch. */
+  #batchSize(
+    worker: PoolWorker,
+    { estimate }: FunctionEntry,
+    ms: number,
+    most: number,
+    waiting: number,
+  ): number {
+    if (estimate === undefined) return 1;
+    const share = Math.ceil(waiting / (2 * this.#options.size));
+    const fits = Math.floor(ms / Math.max(estimate, 1e-5));
+    const { maxTasksPerWorker = Infinity } = this.#options;
+    return Math.max(
+      1,
+      Math.min(fits, most, share, maxTasksPerWorker - worker.given),
+    );
+  }
+
+  #slot(worker: PoolWorker): number {
+    const slot = worker.slots.indexOf(false);
+    worker.slots[slot] = true;
+    return slot;
+  }
+
+  #sendCalls(
+    worker: PoolWorker,
+    first: Task,
+    queue: Deque<Task | ItemSource>,
+  ): void {
+    const { fn } = first;
+    const size = worker.isNear && !first.isWatched
+      ? this.#batchSize(worker, fn, BATCH_MS.calls, MAX_CALLS, queue.length)
+      : 1;
+    const tasks: Task[] = [];
+    let bytes = 0;
+    while (tasks.length < size && bytes < MAX_BATCH_BYTES) {
+      const next = queue.peek();
+      if (
+        next === undefined || "waiting" in next || next.fn !== fn ||
+        (next.isWatched && tasks.length > 0)
+      ) break;
+      queue.shift();
+      if (next.state === "settled") continue;
+      tasks.push(next);
+      bytes += next.args.bytes.length;
+    }
+    const batch: Batch = {
+      kind: "calls",
+      tasks,
+      ...this.#newBatch(worker, fn, tasks.length),
+    };
+    worker.batches.push(batch);
+    this.#define(worker, fn);
+    const refs: Ref[] = [];
+    this.#sendTo(worker, (out) => {
+      out.u8(ToWorker.Calls);
+      out.varint(batch.id);
+      out.u8(batch.slot);
+      out.varint(tasks.length);
+      for (const task of tasks) {
+        task.state = "sent";
+        out.varint(task.id);
+        out.varint(fn.id);
+        out.varint(task.attempt);
+        out.u8(task.timeout === undefined ? 0 : CallFlag.Timed);
+        writeValue(out, task.args, refs);
+      }
+    }, refs);
+    const now = batch.sentAt;
+    for (const task of tasks) worker.times.waited(now - task.queuedAt);
+  }
+
+  #sendItems(worker: PoolWorker, source: ItemSource): void {
+    const { fn } = source;
+    const size = Math.min(
+      source.chunksize ??
+        this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, source.waiting),
+      MAX_BATCH,
+    );
+    const { start, items } = source.take(size);
+    const refs: Ref[] = [];
+    let packet: Packet;
+    try {
+      packet = hub.pack(items, "items", undefined, true);
+    } catch (error) {
+      // One of them cannot be sent: the others can.
+      return this.#sendEach(source, start, items, error);
+    }
+    const batch: Batch = {
+      kind: "items",
+      source,
+      start,
+      items,
+      ...this.#newBatch(worker, fn, items.length),
+    };
+    worker.batches.push(batch);
+    const bytes = packet.bytes.slice();
+    this.#define(worker, fn);
+    this.#sendTo(worker, (out) => {
+      out.u8(ToWorker.Items);
+      out.varint(batch.id);
+      out.u8(batch.slot);
+      out.varint(items.length);
+      out.varint(fn.id);
+      out.u8(source.isSpread ? 1 : 0);
+      writeValue(out, { bytes, refs: packet.refs }, refs);
+    }, refs);
+  }
+
+  #sendEach(
+    source: ItemSource,
+    start: number,
+    items: unknown[],
+    error: unknown,
+  ): void {
+    if (items.length === 1) {
+      return source.settled(start, { ok: false, error });
+    }
+    const good: unknown[] = [];
+    items.forEach((item, i) => {
+      try {
+        hub.dropPacket(hub.pack([item], "items"));
+        good.push(item);
+      } catch (error) {
+        if (good.length > 0) {
+          source.putBack(start + i - good.length, good.splice(0));
+        }
+        source.settled(start + i, { ok: false, error });
+      }
+    });
+    if (good.length > 0) {
+      source.putBack(start + items.length - good.length, good);
+    }
+  }
+
+  #newBatch(worker: PoolWorker, fn: FunctionEntry, count: number) {
+    const batch = {
+      id: this.#nextBatch++,
+      slot: this.#slot(worker),
+      fn,
+      end: count,
+      settled: new Uint8Array(count),
+      sentAt: performance.now(),
+    };
+    worker.given += count;
+    worker.handle.board?.open(batch.slot, count);
+    return batch;
+  }
+
+  #define(worker: PoolWorker, fn: FunctionEntry): void {
+    if (worker.functions.has(fn.id)) return;
+    worker.functions.add(fn.id);
+    this.#sendTo(worker, (out) => {
+      out.u8(ToWorker.Define);
+      out.varint(fn.id);
+      writeValue(out, fn.located!, []);
+    });
+  }
+
+  #sendTo(
+    worker: PoolWorker,
+    write: (out: ByteWriter) => void,
+    refs: readonly Ref[] = [],
+  ): void {
+    const out = this.#out;
+    write(out);
+    worker.handle.send({ bytes: out.lend(), refs });
+  }
+
+  /** When nothing more can be handed out: who sleeps, and whether all is over. */
+  #rest(): void {
+    let idle = 0;
+    let left = 0;
+    for (const worker of this.workers) {
+      if (worker.state === "ready" && worker.batches.length === 0) idle++;
+      for (const batch of worker.batches) left += batch.end;
+    }
+    const isWaiting = this.#isWaiting;
+    for (const worker of this.workers) {
+      worker.handle.awake = worker.batches.length > 0 ||
+        worker.state === "retiring" ||
+        (worker.state === "starting" && (isWaiting || this.#isClosing));
+    }
+    if (idle > 0 && left > 1 && !isWaiting) this.#balanceLater();
+    if (
+      this.#isClosing && !isWaiting && this.#rebuilding === 0 &&
+      this.#openWork.size === 0
+    ) {
+      for (const worker of this.workers) this.#retire(worker);
+      if (this.workers.size === 0) this.#end();
+    }
+  }
+
+  get #isClosing(): boolean {
+    return this.#state === "closing";
+  }
+
+  /** Whether anything is queued. */
+  get #isWaiting(): boolean {
+    return this.#queues.some(({ queue }) => queue.length > 0);
+  }
+
+  /** Takes tasks back that others have not begun, for those without work. */
+  #balanceLater(): void {
+    this.#stopBalance ??= startTimer(() => {
+      this.#stopBalance = undefined;
+      let most: { worker: PoolWorker; batch: Batch; left: number } | undefined;
+      for (const worker of this.workers) {
+        if (!worker.isNear) continue;
+        for (const batch of worker.batches) {
+          const { next, end } = worker.handle.board!.range(batch.slot);
+          const left = end - next;
+          if (left > (most?.left ?? 0)) most = { worker, batch, left };
+        }
+      }
+      if (most !== undefined) {
+        this.#takeBack(most.worker, most.batch, Math.ceil(most.left / 2));
+      }
+      this.#dispatch();
+    }, BALANCE_AFTER);
+  }
+
+  // ---- Workers ----
+
+  #startWorker(): void {
+    let worker: PoolWorker | undefined;
+    const handle = this.#options.start(this.#nextWorker++, {
+      message: (packet) => this.#received(worker!, packet),
+      ended: (end) => this.#workerEnded(worker!, end),
+    });
+    worker = new PoolWorker(handle);
+    this.workers.add(worker);
+    const { init } = this.#options;
+    const refs: Ref[] = [];
+    const send = () =>
+      this.#sendTo(worker, (out) => {
+        out.u8(ToWorker.Init);
+        writeValue(out, init?.fn.located ?? NOTHING, refs);
+        writeValue(out, init?.args ?? EMPTY_LIST, refs);
+      }, refs);
+    this.#options.events?.workerStarted?.(worker);
+    if (init === undefined || init.fn.located !== undefined) return send();
+    init.fn.ready.then(() => {
+      if (init.fn.failure === undefined) send();
+      else this.#break(init.fn.failure);
+    });
+  }
+
+  #received(worker: PoolWorker, { bytes, refs }: Packet): void {
+    const input = new ByteReader(bytes);
+    switch (input.u8()) {
+      case ToPool.Ready:
+        worker.isNear = input.u8() === 1;
+        if (worker.state === "starting") worker.state = "ready";
+        this.#startFailures = 0;
+        return this.#dispatch();
+      case ToPool.InitFailed: {
+        const error = this.#unpack(new ValueReader(refs).read(input));
+        return this.#break(
+          attributeError(error, worker.handle.name, worker.handle.pid),
+        );
+      }
+      case ToPool.Results:
+        return this.#results(worker, input, refs);
+      case ToPool.Started:
+        return this.#started(worker, input.varint());
+      case ToPool.Log:
+      case ToPool.Progress: {
+        const isLog = bytes[0] === ToPool.Log;
+        input.varint();
+        const value = this.#unpack(new ValueReader(refs).read(input));
+        const { events } = this.#options;
+        if (isLog) events?.log?.(worker, String(value));
+        else events?.progress?.(worker, value);
+      }
+    }
+  }
+
+  #unpack(packet: Packet): unknown {
+    try {
+      return hub.unpack(packet);
+    } catch (undecodable) {
+      return undecodable;
+    }
+  }
+
+  #results(
+    worker: PoolWorker,
+    input: ByteReader,
+    refs: readonly Ref[],
+  ): void {
+    const id = input.varint();
+    const isLast = input.u8() === 1;
+    const spent = input.f64();
+    const count = input.varint();
+    const batch = worker.batches.find((batch) => batch.id === id);
+    if (batch === undefined) return;
+    this.#settleAll(worker, batch, input, refs);
+    if (count > 0) {
+      batch.fn.learn(count, spent);
+      worker.times.ran(count, spent);
+      this.#options.events?.ran?.(worker, batch.fn.name, count, spent);
+    }
+    if (!isLast) return;
+    worker.batches.splice(worker.batches.indexOf(batch), 1);
+    worker.slots[batch.slot] = false;
+    worker.stopKill?.();
+    worker.stopKill = undefined;
+    const { maxTasksPerWorker = Infinity } = this.#options;
+    if (worker.given >= maxTasksPerWorker && worker.batches.length === 0) {
+      this.#retire(worker);
+    }
+    this.#dispatch();
+  }
+
+  /** Reads results to the end. */
+  #settleAll(
+    worker: PoolWorker,
+    batch: Batch,
+    input: ByteReader,
+    refs: readonly Ref[],
+  ): void {
+    const values = new ValueReader(refs);
+    while (input.pos < input.bytes.length) {
+      const index = input.varint();
+      const outcome = input.u8();
+      const packet = values.read(input);
+      if (batch.settled[index] !== 0) {
+        // Found in memory, too.
+        hub.dropPacket(packet);
+        continue;
+      }
+      batch.settled[index] = 1;
+      let value: unknown;
+      let ok = outcome === Outcome.Value;
+      try {
+        value = hub.unpack(packet);
+      } catch (undecodable) {
+        value = undecodable;
+        ok = false;
+      }
+      if (ok) this.#settle(batch, index, { ok, value });
+      else this.#settleError(worker, batch, index, value);
+    }
+  }
+
+  #settleError(
+    worker: PoolWorker,
+    batch: Batch,
+    index: number,
+    error: unknown,
+  ): void {
+    const { name, pid } = worker.handle;
+    const settle = (error: unknown) =>
+      this.#settle(batch, index, {
+        ok: false,
+        error: attributeError(error, name, pid),
+      });
+    const rebuilt = batch.fn.rebuilt(error);
+    if (!(rebuilt instanceof Promise)) return settle(rebuilt);
+    this.#rebuilding++;
+    rebuilt.then((error) => {
+      this.#rebuilding--;
+      settle(error);
+      this.#dispatchSoon();
+    });
+  }
+
+  #settle(batch: Batch, index: number, outcome: TaskOutcome): void {
+    if (outcome.ok) this.counts.done++;
+    else this.counts.failed++;
+    if (batch.kind === "calls") batch.tasks[index]!.settle(outcome);
+    else batch.source.settled(batch.start + index, outcome);
+  }
+
+  #started(worker: PoolWorker, id: number): void {
+    const task = worker.batches
+      .flatMap((batch) => batch.kind === "calls" ? batch.tasks : [])
+      .find((task) => task.id === id);
+    if (task?.timeout === undefined || task.state === "settled") return;
+    const { timeout } = task;
+    const stopTimer = startTimer(() => {
+      this.giveUp(
+        task,
+        new TimeoutError(
+          `The task "${task.fn.name}" took longer than ${timeout} ms`,
+        ),
+      );
+    }, timeout);
+    task.onSettled(stopTimer);
+  }
+
+  /** Lets a worker end by itself, once it has nothing to do. */
+  #retire(worker: PoolWorker): void {
+    if (worker.state === "retiring" || worker.state === "ended") return;
+    if (worker.batches.length > 0) return;
+    worker.state = "retiring";
+    worker.handle.awake = true;
+    this.#sendTo(worker, (out) => out.u8(ToWorker.Exit));
+    // One that does not end by itself: its task may have left something.
+    worker.stopKill?.();
+    worker.stopKill = startTimer(() => worker.handle.kill(), END_BOUND);
+  }
+
+  #workerEnded(worker: PoolWorker, end: WorkerEnd): void {
+    const wasReady = worker.state !== "starting";
+    const wasExpected = worker.state === "retiring";
+    worker.state = "ended";
+    worker.stopKill?.();
+    this.workers.delete(worker);
+    this.#options.events?.workerEnded?.(worker, end);
+    this.#settleStaged(worker);
+    const error = () => lostError(worker, end);
+    let isFirst = true;
+    for (const batch of worker.batches.splice(0)) {
+      const { next } = worker.isNear
+        ? worker.handle.board!.range(batch.slot)
+        : { next: isFirst ? batch.end : 0 };
+      isFirst = false;
+      for (let i = 0; i < Math.min(next, batch.end); i++) {
+        if (batch.settled[i] === 0) this.#lost(batch, i, error());
+      }
+      // Those that it had not begun are as they were.
+      this.#requeue(batch, Math.min(next, batch.end), batch.end);
+    }
+    if (
+      !wasReady && !wasExpected && ++this.#startFailures >= MAX_START_FAILURES
+    ) {
+      this.#break(error());
+    }
+    if (this.workers.size === 0 && this.#state === "terminating") this.#end();
+    if (this.#state === "broken" && this.workers.size === 0) {
+      this.#ended.resolve();
+    }
+    this.#dispatch();
+  }
+
+  /** What it had finished, and not sent, is in memory. */
+  #settleStaged(worker: PoolWorker): void {
+    const { board } = worker.handle;
+    if (!worker.isNear || board === undefined) return;
+    const { batch: id, bytes } = board.staged;
+    const batch = worker.batches.find((batch) => batch.id === id);
+    if (batch === undefined || bytes.length === 0) return;
+    this.#settleAll(worker, batch, new ByteReader(bytes.slice()), []);
+  }
+
+  /** A task was in the hands of a worker that has ended. */
+  #lost(batch: Batch, index: number, error: WorkerLostError): void {
+    this.counts.lost++;
+    const { onWorkerLost = "fail", retries = 1 } = this.#options;
+    const mayRetry = onWorkerLost === "retry" && this.#state !== "terminating";
+    batch.settled[index] = 1;
+    if (batch.kind === "items") {
+      const { source } = batch;
+      if (!mayRetry || !source.mayRetry(batch.start + index, retries)) {
+        return this.#settle(batch, index, { ok: false, error });
+      }
+      this.#requeue(batch, index, index + 1);
+      return;
+    }
+    const task = batch.tasks[index]!;
+    if (!mayRetry || task.attempt > retries || task.state === "settled") {
+      return this.#settle(batch, index, { ok: false, error });
+    }
+    task.attempt++;
+    this.#requeue(batch, index, index + 1);
+  }
+
+  // ---- The end ----
+
+  #brokenError(): BrokenPoolError {
+    const { message } = this.#failure as Error;
+    return new BrokenPoolError(`The pool is broken: ${message}`, {
+      cause: this.#failure,
+    });
+  }
+
+  /** Nothing more can run: everything fails. */
+  #break(error: unknown): void {
+    if (this.#state === "broken" || this.#state === "ended") return;
+    const wasTerminating = this.#state === "terminating";
+    if (!wasTerminating) this.#state = "broken";
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#settleEverything(() => this.#brokenError());
+    for (const { handle } of this.workers) {
+      handle.awake = true;
+      handle.kill();
+    }
+    if (this.workers.size === 0) this.#end();
+  }
+
+  #refuse(work: Task | ItemSource): void {
+    this.#fail(
+      work,
+      this.#state === "broken" ? this.#brokenError() : terminatedError(),
+    );
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "terminating" || this.#state === "ended";
+  }
+
+  readonly #openWork = new Set<object>();
+
+  /** Something goes on that may add more, also after a close. */
+  opened(work: object): void {
+    this.#openWork.add(work);
+  }
+
+  /** It is over. */
+  finished(work: object): void {
+    if (this.#openWork.delete(work)) this.#dispatchSoon();
+  }
+
+  #settleEverything(error: () => unknown): void {
+    for (const { queue } of this.#queues) {
+      for (let work; (work = queue.shift()) !== undefined;) {
+        this.#fail(work, error());
+      }
+    }
+    for (const worker of this.workers) {
+      for (const batch of worker.batches) {
+        for (let i = 0; i < batch.end; i++) {
+          if (batch.settled[i] !== 0) continue;
+          batch.settled[i] = 1;
+          this.#settle(batch, i, { ok: false, error: error() });
+        }
+      }
+    }
+  }
+
+  /** Takes no more; ends the workers when all is done. */
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#dispatchSoon();
+  }
+
+  /** Ends now: whatever is not done is settled with an error. */
+  async terminate(grace: number): Promise<void> {
+    if (this.#state === "open" || this.#state === "closing") {
+      this.#state = "terminating";
+      this.#settleEverything(terminatedError);
+      for (const { handle } of this.workers) {
+        handle.awake = true;
+        handle.end(grace);
+      }
+      if (this.workers.size === 0) this.#end();
+    }
+    await this.#ended.promise;
+  }
+
+  #end(): void {
+    this.#stopBalance?.();
+    if (this.#state !== "broken") this.#state = "ended";
+    this.#ended.resolve();
+  }
+
+  /** How much is queued, and how much under way. */
+  get load(): { queued: number; running: number } {
+    let queued = 0;
+    let running = 0;
+    for (const { queue } of this.#queues) {
+      for (const work of queue) {
+        queued += "waiting" in work ? work.waiting : 1;
+      }
+    }
+    for (const worker of this.workers) {
+      for (const batch of worker.batches) {
+        const begun = worker.isNear
+          ? worker.handle.board!.range(batch.slot).next
+          : 1;
+        let done = 0;
+        for (let i = 0; i < batch.end; i++) done += batch.settled[i]!;
+        running += Math.max(0, Math.min(begun, batch.end) - done);
+        queued += Math.max(0, batch.end - begun);
+      }
+    }
+    return { queued, running };
+  }
+}
+
+/** How long a worker may take to end by itself, in milliseconds. */
+const END_BOUND = 5000;
+
+function terminatedError(): CancelledError {
+  return new CancelledError("The pool was terminated before the task was done");
+}
+
+function lostError(worker: PoolWorker, end: WorkerEnd): WorkerLostError {
+  const { name, pid } = worker.handle;
+  const { exitCode, signal, stderr } = end;
+  const how = signal === null
+    ? `ended with exit code ${exitCode}`
+    : `was ended by ${signal}`;
+  const lastLine = stderr.trimEnd().split("\n").at(-1) ?? "";
+  return new WorkerLostError(
+    `Worker "${name}" (pid ${pid}) ${how} while it ran the task${
+      lastLine === "" ? "" : `: ${lastLine}`
+    }`,
+    { worker: name, pid, exitCode, signal, stderr },
+  );
+}

@@ -1,0 +1,78 @@
+// Copyright 2026 the multitask authors. MIT license.
+// Counts and times of a pool.
+
+/** How many of the latest times are kept. */
+const KEPT = 1000;
+
+/** Times in milliseconds: of the latest thousand. */
+export interface Percentiles {
+  /** How many there were in all. */
+  readonly count: number;
+  /** Half of them took no longer. */
+  readonly p50: number;
+  /** Nine in ten. */
+  readonly p90: number;
+  /** Ninety-nine in a hundred. */
+  readonly p99: number;
+  /** The longest. */
+  readonly max: number;
+}
+
+/** Counts of tasks. */
+export class PoolCounts {
+  done = 0;
+  failed = 0;
+  lost = 0;
+}
+
+/** The latest values of something that is measured. */
+class Latest {
+  readonly #values: number[] = [];
+  #next = 0;
+  #count = 0;
+
+  add(value: number, times = 1): void {
+    this.#count += times;
+    for (let i = Math.min(times, KEPT); i > 0; i--) {
+      this.#values[this.#next] = value;
+      this.#next = (this.#next + 1) % KEPT;
+    }
+  }
+
+  get percentiles(): Percentiles {
+    const sorted = [...this.#values].sort((a, b) => a - b);
+    const at = (share: number) =>
+      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ??
+        0;
+    return {
+      count: this.#count,
+      p50: at(0.5),
+      p90: at(0.9),
+      p99: at(0.99),
+      max: sorted.at(-1) ?? 0,
+    };
+  }
+}
+
+/** How long tasks of a worker waited and ran. */
+export class WorkerTimes {
+  readonly #run = new Latest();
+  readonly #wait = new Latest();
+
+  /** So many tasks took so long together. */
+  ran(count: number, ms: number): void {
+    this.#run.add(ms / count, count);
+  }
+
+  waited(ms: number): void {
+    this.#wait.add(ms);
+  }
+
+  get run(): Percentiles {
+    return this.#run.percentiles;
+  }
+
+  get wait(): Percentiles {
+    return this.#wait.percentiles;
+  }
+}
