@@ -4,6 +4,7 @@
 
 import { Deque } from "../ipc/_deque.ts";
 import type { FunctionEntry } from "./_functions.ts";
+import { named } from "./_named.ts";
 import type { ItemSource } from "./_scheduler.ts";
 import type { TaskOutcome } from "./_task.ts";
 
@@ -13,23 +14,6 @@ export interface MapSettings {
   readonly isSpread: boolean;
   readonly chunksize: number | undefined;
   readonly priority: number;
-}
-
-/** Says which item an error belongs to. */
-export function named(error: unknown, index: number): unknown {
-  if (error instanceof Error && !("index" in error)) {
-    try {
-      Object.defineProperty(error, "index", {
-        value: index,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    } catch {
-      // A frozen one stays as it is.
-    }
-  }
-  return error;
 }
 
 abstract class Source implements ItemSource {
@@ -53,7 +37,12 @@ abstract class Source implements ItemSource {
   protected abstract takeNew(
     count: number,
   ): { start: number; items: unknown[] };
+  abstract readonly isDurable: boolean;
   abstract settled(index: number, outcome: TaskOutcome): void;
+
+  settledRun(index: number, values: unknown[]): void {
+    values.forEach((value, i) => this.settled(index + i, { ok: true, value }));
+  }
 
   protected get waitingBack(): number {
     let count = 0;
@@ -85,6 +74,7 @@ abstract class Source implements ItemSource {
 
 /** All of a list; the results in its order. */
 export class ListSource extends Source {
+  readonly isDurable: boolean;
   readonly #items: readonly unknown[];
   #next = 0;
   #left: number;
@@ -98,9 +88,13 @@ export class ListSource extends Source {
     settings: MapSettings,
     items: readonly unknown[],
     over: (outcome: TaskOutcome) => void,
-    onSettled?: (done: number, total: number) => void,
+    { isDurable, onSettled }: {
+      isDurable: boolean;
+      onSettled?: ((done: number, total: number) => void) | undefined;
+    },
   ) {
     super(settings);
+    this.isDurable = isDurable;
     this.#items = items;
     this.#left = items.length;
     this.results = new Array<unknown>(items.length);
@@ -124,7 +118,16 @@ export class ListSource extends Source {
     else if (this.#failed === undefined || index < this.#failed.index) {
       this.#failed = { index, error: named(outcome.error, index) };
     }
-    this.#left--;
+    this.#settledSome(1);
+  }
+
+  override settledRun(index: number, values: unknown[]): void {
+    for (let i = 0; i < values.length; i++) this.results[index + i] = values[i];
+    this.#settledSome(values.length);
+  }
+
+  #settledSome(count: number): void {
+    this.#left -= count;
     if (this.#isOver) return;
     this.#onSettled?.(this.#items.length - this.#left, this.#items.length);
     if (this.#left > 0) return;
@@ -161,6 +164,7 @@ const AHEAD_MS = 20;
  * come.
  */
 export class StreamSource extends Source {
+  readonly isDurable = true;
   readonly #input: Iterator<unknown> | AsyncIterator<unknown>;
   readonly #isOrdered: boolean;
   readonly #buffer: number | undefined;

@@ -7,6 +7,7 @@
 //   pool -> worker   Init (once, first)   Define (a function, before its use)
 //                    Calls, Items (a batch)   Cancel   Exit
 //   worker -> pool   Ready | InitFailed   Results (of a batch, several times)
+//                    Run (values of items that follow each other)
 //                    Started (where the pool counts its time)   Log   Progress
 //
 // A batch is done when Results say so, also when all of it was taken back.
@@ -32,6 +33,15 @@ export const ToPool = {
   Started: 4,
   Log: 5,
   Progress: 6,
+  Run: 7,
+} as const;
+
+/** Flags of a batch of items. */
+export const ItemsFlag = {
+  /** An item is a list of arguments. */
+  Spread: 1,
+  /** What is done has to be known one by one. */
+  Durable: 2,
 } as const;
 
 /** Flags of a call. */

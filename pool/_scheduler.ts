@@ -35,6 +35,7 @@ import {
 import type { FunctionEntry } from "./_functions.ts";
 import {
   CallFlag,
+  ItemsFlag,
   Outcome,
   ToPool,
   ToWorker,
@@ -42,8 +43,9 @@ import {
   writeValue,
 } from "./_protocol.ts";
 import { MAX_BATCH, SLOTS } from "./_shared_board.ts";
+import { named } from "./_named.ts";
 import { PoolCounts, WorkerTimes } from "./_stats.ts";
-import type { Task, TaskOutcome } from "./_task.ts";
+import type { Task, TaskOutcome, TaskRunner } from "./_task.ts";
 import type { StartWorker, WorkerEnd, WorkerHandle } from "./_worker_handle.ts";
 
 /** How long a batch shall take, in milliseconds. */
@@ -79,8 +81,15 @@ export interface ItemSource {
   take(count: number): { start: number; items: unknown[] };
   /** Some were not begun: they are next. */
   putBack(start: number, items: unknown[]): void;
+  /**
+   * Whether what is done has to be known one by one when a worker dies: not
+   * where one failure is the end of all.
+   */
+  readonly isDurable: boolean;
   /** One is done. */
   settled(index: number, outcome: TaskOutcome): void;
+  /** Several that follow each other are done. */
+  settledRun(index: number, values: unknown[]): void;
   /** Whether the one with this index may be run again. Counts. */
   mayRetry(index: number, retries: number): boolean;
   /** Whether it is in the queue. For the scheduler. */
@@ -170,7 +179,7 @@ const EMPTY_LIST = hub.pack([]);
 const NOTHING = hub.pack(null);
 
 /** See the file comment. */
-export class Scheduler {
+export class Scheduler implements TaskRunner {
   readonly #options: SchedulerOptions;
   readonly workers: Set<PoolWorker> = new Set();
   readonly counts: PoolCounts = new PoolCounts();
@@ -271,7 +280,8 @@ export class Scheduler {
   }
 
   /** Takes a task out of the queue or out of a batch, if it has not begun. */
-  cancel(task: Task, error: unknown): boolean {
+  cancel(task: Task): boolean {
+    const error = new CancelledError("The task was cancelled before it began");
     if (task.state === "settled") return false;
     if (task.state === "queued") return this.giveUp(task, error);
     const place = this.#placeOf(task);
@@ -548,7 +558,10 @@ export class Scheduler {
       out.u8(batch.slot);
       out.varint(items.length);
       out.varint(fn.id);
-      out.u8(source.isSpread ? 1 : 0);
+      out.u8(
+        (source.isSpread ? ItemsFlag.Spread : 0) |
+          (source.isDurable ? ItemsFlag.Durable : 0),
+      );
       writeValue(out, { bytes, refs: packet.refs }, refs);
     }, refs);
   }
@@ -669,12 +682,12 @@ export class Scheduler {
   // ---- Workers ----
 
   #startWorker(): void {
-    let worker: PoolWorker | undefined;
-    const handle = this.#options.start(this.#nextWorker++, {
-      message: (packet) => this.#received(worker!, packet),
-      ended: (end) => this.#workerEnded(worker!, end),
-    });
-    worker = new PoolWorker(handle);
+    const worker: PoolWorker = new PoolWorker(
+      this.#options.start(this.#nextWorker++, {
+        message: (packet) => this.#received(worker, packet),
+        ended: (end) => this.#workerEnded(worker, end),
+      }),
+    );
     this.workers.add(worker);
     const { init } = this.#options;
     const refs: Ref[] = [];
@@ -708,6 +721,8 @@ export class Scheduler {
       }
       case ToPool.Results:
         return this.#results(worker, input, refs);
+      case ToPool.Run:
+        return this.#ranItems(worker, input, refs);
       case ToPool.Started:
         return this.#started(worker, input.varint());
       case ToPool.Log:
@@ -742,12 +757,45 @@ export class Scheduler {
     const batch = worker.batches.find((batch) => batch.id === id);
     if (batch === undefined) return;
     this.#settleAll(worker, batch, input, refs);
-    if (count > 0) {
-      batch.fn.learn(count, spent);
-      worker.times.ran(count, spent);
-      this.#options.events?.ran?.(worker, batch.fn.name, count, spent);
+    this.#learn(worker, batch, count, spent);
+    if (isLast) this.#batchOver(worker, batch);
+  }
+
+  /** Values of items that follow each other. */
+  #ranItems(
+    worker: PoolWorker,
+    input: ByteReader,
+    refs: readonly Ref[],
+  ): void {
+    const id = input.varint();
+    const spent = input.f64();
+    const first = input.varint();
+    const count = input.varint();
+    const packet = new ValueReader(refs).read(input);
+    const batch = worker.batches.find((batch) => batch.id === id);
+    if (batch?.kind !== "items") return;
+    // What this package has packed as a list; it fails as a whole.
+    const values = this.#unpack(packet);
+    batch.settled.fill(1, first, first + count);
+    if (Array.isArray(values)) {
+      this.counts.done += count;
+      batch.source.settledRun(batch.start + first, values);
+    } else {
+      for (let i = 0; i < count; i++) {
+        this.#settle(batch, first + i, { ok: false, error: values });
+      }
     }
-    if (!isLast) return;
+    this.#learn(worker, batch, count, spent);
+  }
+
+  #learn(worker: PoolWorker, batch: Batch, count: number, spent: number): void {
+    if (count === 0) return;
+    batch.fn.learn(count, spent);
+    worker.times.ran(count, spent);
+    this.#options.events?.ran?.(worker, batch.fn.name, count, spent);
+  }
+
+  #batchOver(worker: PoolWorker, batch: Batch): void {
     worker.batches.splice(worker.batches.indexOf(batch), 1);
     worker.slots[batch.slot] = false;
     worker.stopKill?.();
@@ -863,8 +911,13 @@ export class Scheduler {
         ? worker.handle.board!.range(batch.slot)
         : { next: isFirst ? batch.end : 0 };
       isFirst = false;
-      for (let i = 0; i < Math.min(next, batch.end); i++) {
-        if (batch.settled[i] === 0) this.#lost(batch, i, error());
+      const begun = Math.min(next, batch.end);
+      for (let i = 0; i < begun; i++) {
+        if (batch.settled[i] !== 0) continue;
+        const lost = error();
+        // It was at the last one; what is not durable went down with it.
+        if (batch.kind === "items") named(lost, batch.start + begun - 1);
+        this.#lost(batch, i, lost);
       }
       // Those that it had not begun are as they were.
       this.#requeue(batch, Math.min(next, batch.end), batch.end);

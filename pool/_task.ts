@@ -17,6 +17,23 @@ export type TaskOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
+/** The method that settles whatever waits for an outcome. */
+export const settled: unique symbol = Symbol("multitask.settled");
+
+/** The setter that tells a result what it is the result of. */
+export const work: unique symbol = Symbol("multitask.work");
+
+/** What is settled by a task. */
+export interface Sink {
+  [settled](outcome: TaskOutcome): void;
+}
+
+/** Who runs tasks. */
+export interface TaskRunner {
+  /** Takes a task back, if it has not begun. */
+  cancel(task: Task): boolean;
+}
+
 /** Where a task stands. */
 export type TaskState = "queued" | "sent" | "settled";
 
@@ -36,27 +53,32 @@ export class Task {
   readonly isWatched: boolean;
   state: TaskState = "queued";
   attempt = 1;
-  readonly queuedAt: number;
+  readonly queuedAt: number = performance.now();
+  readonly #runner: TaskRunner;
+  #sink: Sink | undefined;
   #listeners: (() => void)[] | undefined;
-  #settle: ((outcome: TaskOutcome) => void) | undefined;
 
   constructor(
+    runner: TaskRunner,
+    sink: Sink,
     fn: FunctionEntry,
     args: Packet,
-    { priority = 0, timeout, signal, settle }: {
-      priority?: number | undefined;
-      timeout?: number | undefined;
-      signal?: AbortSignal | undefined;
-      settle: (outcome: TaskOutcome) => void;
-    },
+    priority: number,
+    timeout: number | undefined,
+    isWatched: boolean,
   ) {
+    this.#runner = runner;
+    this.#sink = sink;
     this.fn = fn;
     this.args = args;
     this.priority = priority;
     this.timeout = timeout;
-    this.isWatched = timeout !== undefined || signal !== undefined;
-    this.#settle = settle;
-    this.queuedAt = performance.now();
+    this.isWatched = isWatched;
+  }
+
+  /** Takes it back, if it has not begun. */
+  cancel(): boolean {
+    return this.#runner.cancel(this);
   }
 
   /** Has something done when it is settled. */
@@ -66,12 +88,14 @@ export class Task {
 
   /** False when it had been settled before. */
   settle(outcome: TaskOutcome): boolean {
-    const settle = this.#settle;
-    if (settle === undefined) return false;
-    this.#settle = undefined;
+    const sink = this.#sink;
+    if (sink === undefined) return false;
+    this.#sink = undefined;
     this.state = "settled";
-    for (const listener of this.#listeners ?? []) listener();
-    settle(outcome);
+    if (this.#listeners !== undefined) {
+      for (const listener of this.#listeners) listener();
+    }
+    sink[settled](outcome);
     return true;
   }
 }

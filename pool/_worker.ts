@@ -15,6 +15,7 @@ import type { SharedArray } from "../ipc/shared_array.ts";
 import { type AnyFunction, loadTask, type Task } from "../ipc/_task_load.ts";
 import {
   CallFlag,
+  ItemsFlag,
   Outcome,
   ToPool,
   ToWorker,
@@ -26,6 +27,9 @@ import { setTaskContext, type TaskContext } from "./task_context.ts";
 
 /** How long results are kept to be sent with others, in milliseconds. */
 const GATHER = 0.3;
+
+/** The same for items whose results are only of use together. */
+const LIST_GATHER = 5;
 
 /** More bytes than this are sent at once. */
 const GATHER_BYTES = STAGING_BYTES / 2;
@@ -39,21 +43,40 @@ interface Call {
   readonly fn: AnyFunction | Promise<AnyFunction>;
   readonly attempt: number;
   readonly flags: number;
-  /** Still packed, or not any more. */
-  readonly args: Packet | unknown[];
+  readonly args: Packet;
+}
+
+/** A batch, as it is worked through. */
+type Batch =
+  & { readonly id: number; readonly slot: number; readonly count: number }
+  & (
+    | { readonly kind: "calls"; readonly calls: readonly Call[] }
+    | {
+      readonly kind: "items";
+      readonly fn: AnyFunction | Promise<AnyFunction>;
+      readonly isSpread: boolean;
+      readonly isDurable: boolean;
+      readonly packet: Packet;
+      /** Once they are decoded. */
+      items: readonly unknown[] | undefined;
+    }
+  );
+
+/** The task that runs. */
+interface Running {
+  id: number;
+  attempt: number;
+  abort: AbortController | undefined;
 }
 
 /** Of a task that the pool does not know by itself. */
 const NO_ID = -1;
 
-/** A batch, as it is worked through. */
-interface Batch {
-  readonly id: number;
-  readonly slot: number;
-  readonly count: number;
-  /** The task with this index. */
-  call(index: number): Call;
-}
+/** Items between two looks at the clock, where they are short. */
+const LOOK_EVERY = 16;
+
+/** What takes less than this is short, in milliseconds. */
+const SHORT = 0.02;
 
 /** Who this worker is. */
 export interface WorkerSelf {
@@ -80,10 +103,12 @@ class Worker {
   readonly #ended = Promise.withResolvers<void>();
   /** Tasks that need not begin any more. */
   readonly #cancelled = new Set<number>();
-  #running = false;
+  #isRunning = false;
   #exiting = false;
-  /** The task that runs, and how it is asked to stop. */
-  #current: { id: number; abort: AbortController | undefined } | undefined;
+  readonly #running: Running = { id: NO_ID, attempt: 1, abort: undefined };
+  /** Values of items that were not sent yet, and the index of the first. */
+  #values: unknown[] = [];
+  #firstValue = 0;
   /** Results that were not sent yet: of one batch. */
   readonly #gathered = new ByteWriter(1024);
   #gatheredCount = 0;
@@ -148,17 +173,15 @@ class Worker {
         return;
       case ToWorker.Exit:
         this.#exiting = true;
-        if (!this.#running) this.#ended.resolve();
+        if (!this.#isRunning) this.#ended.resolve();
         return;
     }
   }
 
   #cancel(id: number): void {
-    if (this.#current?.id !== id) this.#cancelled.add(id);
-    else {
-      this.#current.abort ??= new AbortController();
-      this.#current.abort.abort(cancelled());
-    }
+    const running = this.#running;
+    if (running.id !== id) this.#cancelled.add(id);
+    else (running.abort ??= new AbortController()).abort(cancelled());
   }
 
   async #init(input: ByteReader, refs: readonly Ref[]): Promise<void> {
@@ -202,56 +225,58 @@ class Worker {
         args: values.read(rest),
       });
     }
-    return { id, slot, count, call: (index) => calls[index]! };
+    return { kind: "calls", id, slot, count, calls };
   }
 
-  /** Values of a list, each an argument, or a list of arguments. */
   #items(input: ByteReader, refs: readonly Ref[]): Batch {
     const id = input.varint();
     const slot = input.u8();
     const count = input.varint();
-    const number = input.varint();
-    const fn = this.#functions.get(number)!;
-    const isSpread = input.u8() === 1;
+    const fn = this.#functions.get(input.varint())!;
+    const flags = input.u8();
     const packet = new ValueReader(refs).read(input);
-    const kept = { ...packet, bytes: packet.bytes.slice() };
-    let items: unknown[] | undefined;
     return {
+      kind: "items",
       id,
       slot,
       count,
-      call: (index) => {
-        items ??= hub.unpack(kept) as unknown[];
-        const item = items[index];
-        const args = isSpread ? item as unknown[] : [item];
-        return { id: NO_ID, fn, attempt: 1, flags: 0, args };
-      },
+      fn,
+      isSpread: (flags & ItemsFlag.Spread) !== 0,
+      isDurable: (flags & ItemsFlag.Durable) !== 0,
+      packet: { ...packet, bytes: packet.bytes.slice() },
+      items: undefined,
     };
   }
 
   #take(batch: Batch): void {
     this.#batches.push(batch);
-    if (!this.#running) this.#run();
+    if (!this.#isRunning) this.#run();
   }
 
   /** Works through the batches. Goes on without a turn while nothing waits. */
   async #run(): Promise<void> {
-    this.#running = true;
+    this.#isRunning = true;
+    setTaskContext(this.#context);
     try {
       for (let batch; (batch = this.#batches.shift()) !== undefined;) {
+        const isList = batch.kind === "items" && !batch.isDurable;
         for (
           let i = this.#next(batch, -1);
           i >= 0;
           i = this.#next(batch, i)
         ) {
-          const waiting = this.#runOne(batch, i);
+          const waiting = isList
+            ? this.#runListed(batch as Batch & { kind: "items" }, i)
+            : this.#runOne(batch, i);
           if (waiting !== undefined) await waiting;
         }
+        if (this.#values.length > 0) this.#flushValues(batch);
         this.#flush(batch, true);
         if (this.#sending !== undefined) await this.#sending;
       }
     } finally {
-      this.#running = false;
+      setTaskContext(undefined);
+      this.#isRunning = false;
       if (this.#exiting) this.#ended.resolve();
     }
   }
@@ -266,17 +291,23 @@ class Worker {
     const start = performance.now();
     let value: unknown;
     try {
-      const call = batch.call(index);
-      if (this.#cancelled.delete(call.id)) throw cancelled();
-      this.#enter(call);
-      const { fn } = call;
-      const args = Array.isArray(call.args)
-        ? call.args
-        : hub.unpack(call.args as Packet) as unknown[];
-      if (typeof fn !== "function" || call.flags !== 0) {
-        return this.#finish(batch, index, start, this.#later(call, args));
+      if (batch.kind === "items") {
+        this.#enter(NO_ID, 1);
+        const args = argsOf(batch, index);
+        const { fn } = batch;
+        value = typeof fn === "function"
+          ? fn(...args)
+          : fn.then((fn) => fn(...args));
+      } else {
+        const call = batch.calls[index]!;
+        if (this.#cancelled.delete(call.id)) throw cancelled();
+        this.#enter(call.id, call.attempt);
+        const { fn } = call;
+        const args = hub.unpack(call.args) as unknown[];
+        value = typeof fn === "function" && call.flags === 0
+          ? fn(...args)
+          : this.#later(call, args);
       }
-      value = fn(...args);
     } catch (error) {
       this.#done(batch, index, start, Outcome.Error, error);
       return undefined;
@@ -284,6 +315,13 @@ class Worker {
     if (isThenable(value)) return this.#finish(batch, index, start, value);
     this.#done(batch, index, start, Outcome.Value, value);
     return undefined;
+  }
+
+  #enter(id: number, attempt: number): void {
+    const running = this.#running;
+    running.id = id;
+    running.attempt = attempt;
+    running.abort = undefined;
   }
 
   /** One whose function is not loaded yet, or whose start is to be told. */
@@ -311,45 +349,117 @@ class Worker {
     if (this.#sending !== undefined) await this.#sending;
   }
 
-  #enter(call: Call): void {
-    const running: { id: number; abort: AbortController | undefined } = {
-      id: call.id,
-      abort: undefined,
-    };
-    this.#current = running;
-    this.#context.attempt = call.attempt;
-    this.#context.running = running;
-    setTaskContext(this.#context);
+  // ---- Items whose results are only of use together ----
+
+  #runListed(
+    batch: Batch & { kind: "items" },
+    index: number,
+  ): Promise<void> | undefined {
+    if (this.#values.length === 0) {
+      this.#firstValue = index;
+      this.#gatherStart = performance.now();
+    }
+    let value: unknown;
+    try {
+      this.#enter(NO_ID, 1);
+      const { fn } = batch;
+      if (typeof fn !== "function") {
+        const args = argsOf(batch, index);
+        return this.#listLater(batch, index, fn.then((fn) => fn(...args)));
+      }
+      value = batch.isSpread
+        ? fn(...argsOf(batch, index))
+        : fn(itemsOf(batch)[index]);
+    } catch (error) {
+      this.#listFailed(batch, index, error);
+      return undefined;
+    }
+    if (isThenable(value)) return this.#listLater(batch, index, value);
+    this.#listed(batch, value);
+    return undefined;
   }
 
-  readonly #context: TaskContext & {
-    attempt: number;
-    running: { id: number; abort: AbortController | undefined };
-  } = this.#makeContext();
+  async #listLater(
+    batch: Batch & { kind: "items" },
+    index: number,
+    result: unknown,
+  ): Promise<void> {
+    try {
+      this.#listed(batch, await result);
+    } catch (error) {
+      this.#listFailed(batch, index, error);
+    }
+    if (this.#sending !== undefined) await this.#sending;
+  }
 
-  #makeContext() {
+  #isShort = false;
+
+  #listed(batch: Batch, value: unknown): void {
+    const count = this.#values.push(value);
+    if (this.#isShort && count % LOOK_EVERY !== 0) return;
+    const spent = performance.now() - this.#gatherStart;
+    this.#isShort = spent / count < SHORT;
+    if (spent > LIST_GATHER) this.#flushValues(batch);
+  }
+
+  #listFailed(batch: Batch, index: number, error: unknown): void {
+    if (this.#values.length > 0) this.#flushValues(batch);
+    this.#done(batch, index, performance.now(), Outcome.Error, error);
+  }
+
+  /** Sends the values so far. */
+  #flushValues(batch: Batch): void {
+    const values = this.#values;
+    const first = this.#firstValue;
+    this.#values = [];
+    const spent = performance.now() - this.#gatherStart;
+    let packet: Packet;
+    try {
+      packet = hub.pack(values, "result", undefined, true);
+    } catch {
+      // One of them cannot be sent: each by itself, then.
+      values.forEach((value, i) => {
+        this.#done(batch, first + i, performance.now(), Outcome.Value, value);
+      });
+      return;
+    }
+    const refs: Ref[] = [];
+    this.#tell(ToPool.Run, (out) => {
+      out.varint(batch.id);
+      out.f64(spent);
+      out.varint(first);
+      out.varint(values.length);
+      writeValue(out, packet, refs);
+    }, refs);
+  }
+
+  readonly #context: TaskContext = this.#makeContext();
+
+  #makeContext(): TaskContext {
+    const running = this.#running;
     const self = this.#selfOf.bind(this);
     const tell = this.#tellTask.bind(this);
     return {
-      attempt: 1,
-      running: { id: -1, abort: undefined as AbortController | undefined },
       get worker() {
         return self().name;
       },
       get workerId() {
         return self().id;
       },
+      get attempt() {
+        return running.attempt;
+      },
       get signal() {
-        return (this.running.abort ??= new AbortController()).signal;
+        return (running.abort ??= new AbortController()).signal;
       },
       log(...values: unknown[]) {
         const text = values.map((value) =>
           typeof value === "string" ? value : Deno.inspect(value)
         ).join(" ");
-        tell(ToPool.Log, this.running.id, text);
+        tell(ToPool.Log, running.id, text);
       },
       progress(value: unknown) {
-        tell(ToPool.Progress, this.running.id, value);
+        tell(ToPool.Progress, running.id, value);
       },
     };
   }
@@ -375,8 +485,7 @@ class Worker {
     outcome: number,
     value: unknown,
   ): void {
-    setTaskContext(undefined);
-    this.#current = undefined;
+    this.#running.id = NO_ID;
     const now = performance.now();
     this.#spent += now - start;
     let packet: Packet;
@@ -464,6 +573,20 @@ function boardOf(memory: SharedArray<"i32">): SharedBoard | undefined {
     // Without --allow-ffi the memory is out of reach: the pool is told.
     return undefined;
   }
+}
+
+function itemsOf(batch: Batch & { kind: "items" }): readonly unknown[] {
+  // The pool packs a list.
+  return batch.items ??= hub.unpack(batch.packet) as unknown[];
+}
+
+function argsOf(
+  batch: Batch & { kind: "items" },
+  index: number,
+): readonly unknown[] {
+  const item = itemsOf(batch)[index];
+  // Whoever spreads items gives lists.
+  return batch.isSpread ? item as unknown[] : [item];
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

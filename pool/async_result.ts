@@ -2,23 +2,39 @@
 
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import { InvalidStateError, TimeoutError } from "../ipc/errors.ts";
+import {
+  CancelledError,
+  InvalidStateError,
+  TimeoutError,
+} from "../ipc/errors.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import type { TaskOutcome } from "./_task.ts";
+import { settled, type TaskOutcome, work } from "./_task.ts";
 
-/** What a result needs of its pool. */
-export interface ResultSource {
-  /** Takes the task back, if it has not begun. */
+/** What belongs to a result: a task, or a whole map. */
+export interface ResultWork {
+  /** Takes it back, if it has not begun. */
   cancel(): boolean;
-  /** Somebody has asked for the outcome. */
-  read(): void;
 }
 
-/** Makes a result, and what settles it. For this package only. */
-export let makeResult: <R>(source: ResultSource) => {
-  result: AsyncResult<R>;
-  settle: (outcome: TaskOutcome) => void;
-};
+/** What a result tells its pool. */
+export interface ResultOwner {
+  /** It failed, and nobody has asked for it so far. */
+  failedUnread(result: object, error: unknown): void;
+  /** Somebody has asked for it at last. */
+  read(result: object): void;
+}
+
+/** What is called with the outcome. */
+export interface ResultCallbacks<R> {
+  readonly callback?: ((value: R) => void) | undefined;
+  readonly errorCallback?: ((error: unknown) => void) | undefined;
+}
+
+/** Makes a result. For this package only. */
+export let makeResult: <R>(
+  owner: ResultOwner,
+  callbacks?: ResultCallbacks<R>,
+) => AsyncResult<R>;
 
 /**
  * What comes of a task: its value or its error.
@@ -31,23 +47,48 @@ export let makeResult: <R>(source: ResultSource) => {
  */
 export class AsyncResult<R = unknown> implements Waitable {
   static {
-    makeResult = <R>(source: ResultSource) => {
-      const result = new AsyncResult<R>(source);
-      return { result, settle: (outcome) => result.#settle(outcome) };
-    };
+    makeResult = (owner, callbacks) => new AsyncResult(owner, callbacks);
   }
 
-  readonly #source: ResultSource;
+  readonly #owner: ResultOwner;
+  readonly #callbacks: ResultCallbacks<R> | undefined;
+  /** Set once, by whoever makes the result. */
+  #work: ResultWork | undefined;
   #outcome: TaskOutcome | undefined;
   #resolvers: PromiseWithResolvers<R> | undefined;
+  #isUnread = false;
 
-  private constructor(source: ResultSource) {
-    this.#source = source;
+  private constructor(
+    owner: ResultOwner,
+    callbacks: ResultCallbacks<R> | undefined,
+  ) {
+    this.#owner = owner;
+    this.#callbacks = callbacks;
   }
 
-  #settle(outcome: TaskOutcome): void {
+  /** Tells what it is the result of. For this package only. */
+  set [work](work: ResultWork) {
+    this.#work = work;
+  }
+
+  /** Settles it, once. For this package only. */
+  [settled](outcome: TaskOutcome): void {
     this.#outcome = outcome;
     if (this.#resolvers !== undefined) this.#tell(this.#resolvers, outcome);
+    const callback = this.#callbacks?.callback;
+    const errorCallback = this.#callbacks?.errorCallback;
+    if (outcome.ok) {
+      // What the function returned: its type says so.
+      if (callback) callBack(callback, outcome.value as R);
+      return;
+    }
+    if (errorCallback) callBack(errorCallback, outcome.error);
+    if (
+      this.#resolvers !== undefined || errorCallback ||
+      outcome.error instanceof CancelledError
+    ) return;
+    this.#isUnread = true;
+    this.#owner.failedUnread(this, outcome.error);
   }
 
   #tell(resolvers: PromiseWithResolvers<R>, outcome: TaskOutcome): void {
@@ -58,7 +99,10 @@ export class AsyncResult<R = unknown> implements Waitable {
 
   /** The value, or the error, as a promise. Always the same one. */
   get promise(): Promise<R> {
-    this.#source.read();
+    if (this.#isUnread) {
+      this.#isUnread = false;
+      this.#owner.read(this);
+    }
     if (this.#resolvers === undefined) {
       this.#resolvers = Promise.withResolvers<R>();
       // It may be awaited later.
@@ -147,11 +191,20 @@ export class AsyncResult<R = unknown> implements Waitable {
    * give it a `signal` or a `timeout`.
    */
   cancel(): boolean {
-    return this.#source.cancel();
+    return this.#work?.cancel() ?? false;
   }
 
   /** Lets `wait` include the result: ready when the task is done. */
   async [waitable](signal: AbortSignal): Promise<void> {
     await this.wait({ signal });
+  }
+}
+
+/** A callback that throws is the user's error, not the pool's. */
+function callBack<T>(callback: (value: T) => void, value: T): void {
+  try {
+    callback(value);
+  } catch (error) {
+    reportError(error);
   }
 }

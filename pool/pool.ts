@@ -26,9 +26,13 @@ import { ListSource, StreamSource } from "./_map_source.ts";
 import { ProcessWorker } from "./_process_worker.ts";
 import { type ItemSource, type PoolWorker, Scheduler } from "./_scheduler.ts";
 import type { Percentiles } from "./_stats.ts";
-import { Task, type TaskOutcome } from "./_task.ts";
+import { settled, Task, type TaskOutcome, work } from "./_task.ts";
 import { Trace } from "./_trace.ts";
-import { type AsyncResult, makeResult } from "./async_result.ts";
+import {
+  type AsyncResult,
+  makeResult,
+  type ResultOwner,
+} from "./async_result.ts";
 
 /** Options of a {@linkcode Pool}. */
 export interface PoolOptions {
@@ -299,7 +303,12 @@ export class Pool implements AsyncDisposable {
   readonly #defaults: Defaults;
   readonly #events = new EventTarget();
   readonly #listening = new Map<string, number>();
-  readonly #unread = new Set<{ error: unknown }>();
+  readonly #unread = new Map<object, unknown>();
+  readonly #owner: ResultOwner = {
+    failedUnread: (result, error) => this.#unread.set(result, error),
+    read: (result) => this.#unread.delete(result),
+  };
+  readonly #isDurable: boolean;
   readonly #trace: Trace | undefined;
   #isClosed = false;
 
@@ -324,6 +333,7 @@ export class Pool implements AsyncDisposable {
       taskTimeout: options.taskTimeout,
       disposeTimeout: options.disposeTimeout ?? 60_000,
     };
+    this.#isDurable = onWorkerLost === "retry";
     this.#trace = options.trace ? new Trace() : undefined;
     const init = options.initializer === undefined ? undefined : {
       fn: this.#functions.entry(action, options.initializer),
@@ -429,34 +439,34 @@ export class Pool implements AsyncDisposable {
   applyAsync<A extends unknown[], R>(
     fn: Target<A, R>,
     args?: NoInfer<A>,
-    options: PoolApplyAsyncOptions<R> = {},
+    options?: PoolApplyAsyncOptions<R>,
   ): AsyncResult<R> {
     const action = "submit a task";
     this.#checkOpen(action);
-    const { callback, errorCallback, signal } = options;
-    const timeout = options.timeout ?? this.#defaults.taskTimeout;
-    if (options !== NO_OPTIONS) checkTaskOptions(action, options);
+    if (options !== undefined) checkTaskOptions(action, options);
     if (args !== undefined && !Array.isArray(args)) {
       throw new TypeError(
         `Cannot ${action}: "args" must be an array, received ${shown(args)}`,
       );
     }
+    const timeout = options?.timeout ?? this.#defaults.taskTimeout;
+    const signal = options?.signal;
     signal?.throwIfAborted();
     const entry = this.#functions.entry(action, fn);
     const packet = args === undefined || args.length === 0
       ? NO_ARGS
-      : hub.pack(args, "args", options.transfer);
-    const { result, settle } = this.#result<R>(
-      (): boolean => this.#scheduler.cancel(task, cancelledError()),
-      callback,
-      errorCallback,
-    );
-    const task: Task = new Task(entry, packet, {
-      priority: options.priority,
+      : hub.pack(args, "args", options?.transfer);
+    const result = makeResult<R>(this.#owner, options);
+    const task = new Task(
+      this.#scheduler,
+      result,
+      entry,
+      packet,
+      options?.priority ?? 0,
       timeout,
-      signal,
-      settle,
-    });
+      timeout !== undefined || signal !== undefined,
+    );
+    result[work] = task;
     if (signal !== undefined) {
       const onAbort = () => this.#scheduler.giveUp(task, signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
@@ -466,50 +476,10 @@ export class Pool implements AsyncDisposable {
     return result;
   }
 
-  /** A result, whose failure is told if nobody reads it. */
-  #result<R>(
-    cancel: () => boolean,
-    callback: ((value: R) => void) | undefined,
-    errorCallback: ((error: unknown) => void) | undefined,
-  ): { result: AsyncResult<R>; settle: (outcome: TaskOutcome) => void } {
-    let isRead = errorCallback !== undefined;
-    let unread: { error: unknown } | undefined;
-    const { result, settle } = makeResult<R>({
-      cancel,
-      read: () => {
-        isRead = true;
-        if (unread !== undefined) this.#unread.delete(unread);
-      },
-    });
-    return {
-      result,
-      settle: (outcome) => {
-        settle(outcome);
-        if (outcome.ok) {
-          // What the function returned: its type says so.
-          if (callback) this.#callBack(callback, outcome.value as R);
-        } else {
-          if (errorCallback) this.#callBack(errorCallback, outcome.error);
-          if (isRead || outcome.error instanceof CancelledError) return;
-          this.#unread.add(unread = { error: outcome.error });
-        }
-      },
-    };
-  }
-
-  /** A callback that throws is the user's error, not the pool's. */
-  #callBack<T>(callback: (value: T) => void, value: T): void {
-    try {
-      callback(value);
-    } catch (error) {
-      reportError(error);
-    }
-  }
-
   #tellUnread(): void {
-    const unread = [...this.#unread];
+    const unread = [...this.#unread.values()];
     this.#unread.clear();
-    unread.slice(0, MAX_UNREAD).forEach(({ error }) => {
+    unread.slice(0, MAX_UNREAD).forEach((error) => {
       if (this.#emit("unreaderror", { error })) return;
       console.error("A task of a pool failed, and nobody has read its result:");
       console.error(error);
@@ -576,7 +546,7 @@ export class Pool implements AsyncDisposable {
     this.#checkOpen(action);
     checkMapOptions(action, options);
     checkItems(action, items);
-    const { callback, errorCallback, signal, timeout, onProgress } = options;
+    const { signal, timeout, onProgress } = options;
     signal?.throwIfAborted();
     const fn = this.#functions.entry(action, target);
     let source: ListSource | undefined;
@@ -584,16 +554,15 @@ export class Pool implements AsyncDisposable {
       if (source === undefined) over({ ok: false, error });
       else source.finish({ ok: false, error });
     };
-    const { result, settle } = this.#result<R[]>(
-      () => {
-        if (result.ready()) return false;
-        giveUp(cancelledError());
+    const result = makeResult<R[]>(this.#owner, options);
+    const map = {
+      cancel: () => {
+        if (isOver) return false;
+        giveUp(new CancelledError("The map was cancelled"));
         return true;
       },
-      callback,
-      errorCallback,
-    );
-    const work = {};
+    };
+    result[work] = map;
     const onAbort = () => giveUp(signal!.reason);
     let isOver = false;
     const over = (outcome: TaskOutcome) => {
@@ -601,8 +570,8 @@ export class Pool implements AsyncDisposable {
       isOver = true;
       stopTimer?.();
       signal?.removeEventListener("abort", onAbort);
-      settle(outcome);
-      this.#scheduler.finished(work);
+      result[settled](outcome);
+      this.#scheduler.finished(map);
     };
     const stopTimer = timeout === undefined ? undefined : startTimer(
       () => giveUp(new TimeoutError(`The map took longer than ${timeout} ms`)),
@@ -612,17 +581,18 @@ export class Pool implements AsyncDisposable {
     const begin = (list: readonly unknown[]) => {
       if (isOver) return;
       source = new ListSource(
-        { ...settingsOf(fn, isSpread, options) },
+        settingsOf(fn, isSpread, options),
         list,
         over,
-        onProgress === undefined
-          ? undefined
-          : progressOf((progress) => this.#callBack(onProgress, progress)),
+        {
+          isDurable: this.#isDurable,
+          onSettled: onProgress && progressOf(onProgress),
+        },
       );
       if (list.length === 0) source.finish({ ok: true, value: [] });
       else this.#scheduler.add(source);
     };
-    this.#scheduler.opened(work);
+    this.#scheduler.opened(map);
     if (Symbol.iterator in items) begin([...items]);
     else {
       Array.fromAsync(items).then(begin, (error) => giveUp(error));
@@ -826,12 +796,7 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-const NO_OPTIONS: PoolApplyAsyncOptions<never> = {};
 const NO_ARGS = hub.pack([]);
-
-function cancelledError(): CancelledError {
-  return new CancelledError("The task was cancelled before it began");
-}
 
 function settingsOf(
   fn: ItemSource["fn"],
@@ -851,7 +816,12 @@ function progressOf(
     if (done < total && now - last < PROGRESS_INTERVAL) return;
     last = now;
     const rate = done / Math.max(now - start, 1e-3) * 1000;
-    tell({ done, total, rate, eta: (total - done) / rate * 1000 });
+    try {
+      tell({ done, total, rate, eta: (total - done) / rate * 1000 });
+    } catch (error) {
+      // The user's error, not the pool's.
+      reportError(error);
+    }
   };
 }
 
