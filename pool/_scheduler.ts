@@ -61,8 +61,8 @@ const MAX_BATCH_BYTES = 0x40000;
 /** The most items of a batch. */
 const MAX_ITEMS = 20_000;
 
-/** How long a worker may be without work while others have some left, in ms. */
-const BALANCE_AFTER = 2;
+/** How long several tasks may be under way before they are looked after, in ms. */
+const LOOK_AFTER = 2;
 
 /** So many workers in a row that end before they are ready break the pool. */
 const MAX_START_FAILURES = 3;
@@ -195,7 +195,7 @@ export class Scheduler implements TaskRunner {
   #dispatchDue = false;
   /** Errors that get their class back before they are told. */
   #rebuilding = 0;
-  #stopBalance: (() => void) | undefined;
+  #stopLook: (() => void) | undefined;
   readonly #ended = Promise.withResolvers<void>();
   readonly #out = new ByteWriter(4096);
 
@@ -440,15 +440,17 @@ export class Scheduler implements TaskRunner {
         ahead === undefined
       ) ahead = worker;
     }
-    if (starting === 0 && this.workers.size < this.#options.size) {
-      this.#tryStart();
-    }
+    this.#startMissing(starting);
     return ahead;
   }
 
-  #tryStart(): void {
+  /** Starts workers for what waits, as far as there may be more. */
+  #startMissing(starting: number): void {
+    const room = this.#options.size - this.workers.size;
+    if (room <= 0) return;
     try {
-      this.#startWorker();
+      const wanted = Math.min(room, this.#waiting - starting);
+      for (let i = 0; i < wanted; i++) this.#startWorker();
     } catch (error) {
       this.#break(error);
     }
@@ -628,19 +630,15 @@ export class Scheduler implements TaskRunner {
 
   /** When nothing more can be handed out: who sleeps, and whether all is over. */
   #rest(): void {
-    let idle = 0;
-    let left = 0;
-    for (const worker of this.workers) {
-      if (worker.state === "ready" && worker.batches.length === 0) idle++;
-      for (const batch of worker.batches) left += batch.end;
-    }
     const isWaiting = this.#isWaiting;
+    let isSeveral = false;
     for (const worker of this.workers) {
-      worker.handle.awake = worker.batches.length > 0 ||
-        worker.state === "retiring" ||
-        (worker.state === "starting" && (isWaiting || this.#isClosing));
+      const { batches, state } = worker;
+      if (worker.isNear) isSeveral ||= batches.some(({ end }) => end > 1);
+      worker.handle.awake = batches.length > 0 || state === "retiring" ||
+        (state === "starting" && (isWaiting || this.#isClosing));
     }
-    if (idle > 0 && left > 1 && !isWaiting) this.#balanceLater();
+    if (isSeveral) this.#lookLater();
     if (
       this.#isClosing && !isWaiting && this.#rebuilding === 0 &&
       this.#openWork.size === 0
@@ -659,24 +657,48 @@ export class Scheduler implements TaskRunner {
     return this.#queues.some(({ queue }) => queue.length > 0);
   }
 
-  /** Takes tasks back that others have not begun, for those without work. */
-  #balanceLater(): void {
-    this.#stopBalance ??= startTimer(() => {
-      this.#stopBalance = undefined;
-      let most: { worker: PoolWorker; batch: Batch; left: number } | undefined;
+  /** How much is queued. */
+  get #waiting(): number {
+    let count = 0;
+    for (const { queue } of this.#queues) {
+      for (const work of queue) count += "waiting" in work ? work.waiting : 1;
+    }
+    return count;
+  }
+
+  /**
+   * A batch that takes longer than it should has a slow task in it: what was
+   * done before it is told, and what has not begun goes to those without work.
+   */
+  #lookLater(): void {
+    this.#stopLook ??= startTimer(() => {
+      this.#stopLook = undefined;
+      const due = performance.now() - LOOK_AFTER;
       for (const worker of this.workers) {
-        if (!worker.isNear) continue;
-        for (const batch of worker.batches) {
-          const { next, end } = worker.handle.board!.range(batch.slot);
-          const left = end - next;
-          if (left > (most?.left ?? 0)) most = { worker, batch, left };
+        if (worker.batches.some(({ sentAt }) => sentAt < due)) {
+          this.#settleStaged(worker);
         }
       }
-      if (most !== undefined) {
-        this.#takeBack(most.worker, most.batch, Math.ceil(most.left / 2));
-      }
+      if (!this.#isWaiting) this.#balance();
       this.#dispatch();
-    }, BALANCE_AFTER);
+    }, LOOK_AFTER);
+  }
+
+  /** Takes back what others have not begun, for those without work. */
+  #balance(): void {
+    let idle = 0;
+    let most: { worker: PoolWorker; batch: Batch; left: number } | undefined;
+    for (const worker of this.workers) {
+      if (worker.state === "ready" && worker.batches.length === 0) idle++;
+      if (!worker.isNear) continue;
+      for (const batch of worker.batches) {
+        const { next, end } = worker.handle.board!.range(batch.slot);
+        const left = end - next;
+        if (left > (most?.left ?? 0)) most = { worker, batch, left };
+      }
+    }
+    if (idle === 0 || most === undefined) return;
+    this.#takeBack(most.worker, most.batch, Math.ceil(most.left / 2));
   }
 
   // ---- Workers ----
@@ -934,14 +956,13 @@ export class Scheduler implements TaskRunner {
     this.#dispatch();
   }
 
-  /** What it had finished, and not sent, is in memory. */
+  /** What it has finished, and not sent, is in memory. */
   #settleStaged(worker: PoolWorker): void {
-    const { board } = worker.handle;
-    if (!worker.isNear || board === undefined) return;
-    const { batch: id, bytes } = board.staged;
-    const batch = worker.batches.find((batch) => batch.id === id);
-    if (batch === undefined || bytes.length === 0) return;
-    this.#settleAll(worker, batch, new ByteReader(bytes.slice()), []);
+    const staged = worker.isNear ? worker.handle.board!.staged : undefined;
+    if (staged === undefined) return;
+    const batch = worker.batches.find(({ id }) => id === staged.batch);
+    if (batch === undefined) return;
+    this.#settleAll(worker, batch, new ByteReader(staged.bytes), []);
   }
 
   /** A task was in the hands of a worker that has ended. */
@@ -1051,20 +1072,15 @@ export class Scheduler implements TaskRunner {
   }
 
   #end(): void {
-    this.#stopBalance?.();
+    this.#stopLook?.();
     if (this.#state !== "broken") this.#state = "ended";
     this.#ended.resolve();
   }
 
   /** How much is queued, and how much under way. */
   get load(): { queued: number; running: number } {
-    let queued = 0;
+    let queued = this.#waiting;
     let running = 0;
-    for (const { queue } of this.#queues) {
-      for (const work of queue) {
-        queued += "waiting" in work ? work.waiting : 1;
-      }
-    }
     for (const worker of this.workers) {
       for (const batch of worker.batches) {
         const begun = worker.isNear

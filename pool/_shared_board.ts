@@ -8,8 +8,8 @@
 // when a worker dies it is known which task it was at.
 //
 // Staging. The worker notes results here before it sends several at once: what
-// it had finished when it died is found here. One that is found in both places
-// counts once.
+// it had finished when it died, or when its next task takes long, is found here.
+// One that is found in both places counts once.
 
 import { SharedArray } from "../ipc/shared_array.ts";
 
@@ -25,6 +25,8 @@ const Word = {
   Batch: SLOTS,
   /** How many bytes of them are there. */
   Length: SLOTS + 1,
+  /** Changes when they were sent, and others take their place. */
+  Epoch: SLOTS + 2,
   Staging: 16,
 } as const;
 
@@ -107,17 +109,24 @@ export class SharedBoard {
     Atomics.store(this.#words, Word.Length, length + bytes.length);
   }
 
-  /** The results that are staged; a view. */
-  get staged(): { batch: number; bytes: Uint8Array } {
-    const length = Atomics.load(this.#words, Word.Length);
-    return {
-      batch: Atomics.load(this.#words, Word.Batch),
-      bytes: this.#staging.subarray(0, length),
-    };
+  /**
+   * A copy of the results that are staged; `undefined` when there are none, or
+   * when they are just being sent.
+   */
+  get staged(): { batch: number; bytes: Uint8Array } | undefined {
+    const words = this.#words;
+    const epoch = Atomics.load(words, Word.Epoch);
+    const length = Atomics.load(words, Word.Length);
+    if (length === 0) return undefined;
+    const batch = Atomics.load(words, Word.Batch);
+    const bytes = this.#staging.slice(0, length);
+    if (Atomics.load(words, Word.Epoch) !== epoch) return undefined;
+    return { batch, bytes };
   }
 
   /** They were sent. */
   clear(): void {
+    Atomics.add(this.#words, Word.Epoch, 1);
     Atomics.store(this.#words, Word.Length, 0);
   }
 }

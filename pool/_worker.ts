@@ -535,7 +535,7 @@ class Worker {
     }, refs);
     this.#gatheredCount = 0;
     this.#spent = 0;
-    this.#board?.clear();
+    if (batch.count > 1) this.#board?.clear();
   }
 
   readonly #out = new ByteWriter(1024);

@@ -2,13 +2,9 @@
 
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import {
-  CancelledError,
-  InvalidStateError,
-  TimeoutError,
-} from "../ipc/errors.ts";
-import { startTimer } from "../ipc/_timer.ts";
+import { CancelledError, InvalidStateError } from "../ipc/errors.ts";
 import { settled, type TaskOutcome, work } from "./_task.ts";
+import { waitBounded } from "./_wait_bounded.ts";
 
 /** What belongs to a result: a task, or a whole map. */
 export interface ResultWork {
@@ -51,11 +47,12 @@ export class AsyncResult<R = unknown> implements Waitable {
   }
 
   readonly #owner: ResultOwner;
-  readonly #callbacks: ResultCallbacks<R> | undefined;
+  /** Whose values are of the type that was submitted. */
+  readonly #callbacks: ResultCallbacks<never> | undefined;
   /** Set once, by whoever makes the result. */
   #work: ResultWork | undefined;
   #outcome: TaskOutcome | undefined;
-  #resolvers: PromiseWithResolvers<R> | undefined;
+  #resolvers: PromiseWithResolvers<unknown> | undefined;
   #isUnread = false;
 
   private constructor(
@@ -63,7 +60,7 @@ export class AsyncResult<R = unknown> implements Waitable {
     callbacks: ResultCallbacks<R> | undefined,
   ) {
     this.#owner = owner;
-    this.#callbacks = callbacks;
+    this.#callbacks = callbacks as ResultCallbacks<never> | undefined;
   }
 
   /** Tells what it is the result of. For this package only. */
@@ -79,7 +76,7 @@ export class AsyncResult<R = unknown> implements Waitable {
     const errorCallback = this.#callbacks?.errorCallback;
     if (outcome.ok) {
       // What the function returned: its type says so.
-      if (callback) callBack(callback, outcome.value as R);
+      if (callback) callBack(callback, outcome.value as never);
       return;
     }
     if (errorCallback) callBack(errorCallback, outcome.error);
@@ -91,9 +88,11 @@ export class AsyncResult<R = unknown> implements Waitable {
     this.#owner.failedUnread(this, outcome.error);
   }
 
-  #tell(resolvers: PromiseWithResolvers<R>, outcome: TaskOutcome): void {
-    // What the function returned: its type says so.
-    if (outcome.ok) resolvers.resolve(outcome.value as R);
+  #tell(
+    resolvers: PromiseWithResolvers<unknown>,
+    outcome: TaskOutcome,
+  ): void {
+    if (outcome.ok) resolvers.resolve(outcome.value);
     else resolvers.reject(outcome.error);
   }
 
@@ -104,14 +103,15 @@ export class AsyncResult<R = unknown> implements Waitable {
       this.#owner.read(this);
     }
     if (this.#resolvers === undefined) {
-      this.#resolvers = Promise.withResolvers<R>();
+      this.#resolvers = Promise.withResolvers<unknown>();
       // It may be awaited later.
       this.#resolvers.promise.catch(() => {});
       if (this.#outcome !== undefined) {
         this.#tell(this.#resolvers, this.#outcome);
       }
     }
-    return this.#resolvers.promise;
+    // What the function returned: its type says so.
+    return this.#resolvers.promise as Promise<R>;
   }
 
   /**
@@ -121,36 +121,12 @@ export class AsyncResult<R = unknown> implements Waitable {
    * @throws The task's error; `WorkerLostError` if its worker ended.
    */
   async get(options?: WaitOptions): Promise<R> {
-    const { timeout, signal } = checkWait("get the result", options);
-    signal?.throwIfAborted();
-    const { promise } = this;
-    if (timeout === undefined && signal === undefined) return await promise;
-    if (this.#outcome !== undefined) return await promise;
-    let stopTimer: (() => void) | undefined;
-    let onAbort: (() => void) | undefined;
-    try {
-      return await Promise.race([
-        promise,
-        new Promise<never>((_, reject) => {
-          if (timeout !== undefined) {
-            stopTimer = startTimer(
-              () =>
-                reject(
-                  new TimeoutError(
-                    `The result is not there after ${timeout} ms`,
-                  ),
-                ),
-              timeout,
-            );
-          }
-          onAbort = () => reject(signal!.reason);
-          signal?.addEventListener("abort", onAbort, { once: true });
-        }),
-      ]);
-    } finally {
-      stopTimer?.();
-      if (onAbort) signal?.removeEventListener("abort", onAbort);
-    }
+    const wait = checkWait("get the result", options);
+    return await waitBounded(
+      this.promise,
+      wait,
+      () => `The result is not there after ${wait.timeout} ms`,
+    );
   }
 
   /**

@@ -15,7 +15,9 @@
  * @module
  */
 
+export { asCompleted } from "./as_completed.ts";
 export { AsyncResult } from "./async_result.ts";
+export { Future } from "./future.ts";
 export {
   Pool,
   type PoolApplyAsyncOptions,
@@ -29,5 +31,15 @@ export {
   type PoolTaskOptions,
   type PoolWorkerStats,
 } from "./pool.ts";
+export {
+  type ExecutorShutdownOptions,
+  ProcessPoolExecutor,
+  type ProcessPoolExecutorOptions,
+} from "./process_pool_executor.ts";
 export { type TaskContext, taskContext } from "./task_context.ts";
+export {
+  waitFutures,
+  type WaitFuturesOptions,
+  type WaitFuturesResult,
+} from "./wait_futures.ts";
 export type { Percentiles } from "./_stats.ts";

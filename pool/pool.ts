@@ -26,13 +26,15 @@ import { ListSource, StreamSource } from "./_map_source.ts";
 import { ProcessWorker } from "./_process_worker.ts";
 import { type ItemSource, type PoolWorker, Scheduler } from "./_scheduler.ts";
 import type { Percentiles } from "./_stats.ts";
-import { settled, Task, type TaskOutcome, work } from "./_task.ts";
+import { settled, type Sink, Task, type TaskOutcome, work } from "./_task.ts";
 import { Trace } from "./_trace.ts";
+import { waitBounded } from "./_wait_bounded.ts";
 import {
   type AsyncResult,
   makeResult,
   type ResultOwner,
 } from "./async_result.ts";
+import type { Future } from "./future.ts";
 
 /** Options of a {@linkcode Pool}. */
 export interface PoolOptions {
@@ -260,6 +262,15 @@ interface Defaults {
   readonly disposeTimeout: number;
 }
 
+/** Submits a call whose outcome goes elsewhere. For this package only. */
+export let submitTo: (
+  pool: Pool,
+  future: Future,
+  fn: unknown,
+  args: unknown[],
+  options: PoolTaskOptions,
+) => void;
+
 /** How a pool is made that is behind something else. For this package only. */
 export const lazily: unique symbol = Symbol("multitask.lazily");
 
@@ -298,6 +309,16 @@ export const lazily: unique symbol = Symbol("multitask.lazily");
  * ```
  */
 export class Pool implements AsyncDisposable {
+  static {
+    submitTo = (pool, future, fn, args, options) => {
+      const task = pool.#submit(future, fn, args, options);
+      future[work] = {
+        cancel: () => task.cancel(),
+        isRunning: () => pool.#scheduler.isRunning(task),
+      };
+    };
+  }
+
   readonly #scheduler: Scheduler;
   readonly #functions = new FunctionTable();
   readonly #defaults: Defaults;
@@ -441,6 +462,17 @@ export class Pool implements AsyncDisposable {
     args?: NoInfer<A>,
     options?: PoolApplyAsyncOptions<R>,
   ): AsyncResult<R> {
+    const result = makeResult<R>(this.#owner, options);
+    result[work] = this.#submit(result, fn, args, options);
+    return result;
+  }
+
+  #submit(
+    sink: Sink,
+    fn: unknown,
+    args: unknown[] | undefined,
+    options: PoolTaskOptions | undefined,
+  ): Task {
     const action = "submit a task";
     this.#checkOpen(action);
     if (options !== undefined) checkTaskOptions(action, options);
@@ -456,24 +488,22 @@ export class Pool implements AsyncDisposable {
     const packet = args === undefined || args.length === 0
       ? NO_ARGS
       : hub.pack(args, "args", options?.transfer);
-    const result = makeResult<R>(this.#owner, options);
     const task = new Task(
       this.#scheduler,
-      result,
+      sink,
       entry,
       packet,
       options?.priority ?? 0,
       timeout,
       timeout !== undefined || signal !== undefined,
     );
-    result[work] = task;
     if (signal !== undefined) {
       const onAbort = () => this.#scheduler.giveUp(task, signal.reason);
       signal.addEventListener("abort", onAbort, { once: true });
       task.onSettled(() => signal.removeEventListener("abort", onAbort));
     }
     this.#scheduler.add(task);
-    return result;
+    return task;
   }
 
   #tellUnread(): void {
@@ -616,7 +646,17 @@ export class Pool implements AsyncDisposable {
     items: Iterable<T> | AsyncIterable<T>,
     options: PoolImapOptions = {},
   ): AsyncIterableIterator<R> {
-    return this.#imap("imap", fn, items, true, options);
+    return this.#imap("imap", fn, items, { isOrdered: true }, options);
+  }
+
+  /** The same as {@linkcode Pool.imap} with lists of arguments. */
+  istarmap<A extends unknown[], R>(
+    fn: Target<A, R>,
+    items: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
+    options: PoolImapOptions = {},
+  ): AsyncIterableIterator<R> {
+    const how = { isOrdered: true, isSpread: true };
+    return this.#imap("istarmap", fn, items, how, options);
   }
 
   /**
@@ -628,14 +668,15 @@ export class Pool implements AsyncDisposable {
     items: Iterable<T> | AsyncIterable<T>,
     options: PoolImapOptions = {},
   ): AsyncIterableIterator<R> {
-    return this.#imap("imapUnordered", fn, items, false, options);
+    const how = { isOrdered: false };
+    return this.#imap("imapUnordered", fn, items, how, options);
   }
 
   #imap<R>(
     action: string,
     target: unknown,
     items: Iterable<unknown> | AsyncIterable<unknown>,
-    isOrdered: boolean,
+    { isOrdered, isSpread = false }: { isOrdered: boolean; isSpread?: boolean },
     options: PoolImapOptions,
   ): AsyncIterableIterator<R> {
     this.#checkOpen(action);
@@ -648,7 +689,7 @@ export class Pool implements AsyncDisposable {
       : items[Symbol.iterator]();
     const onAbort = () => source.stop(signal!.reason);
     const source: StreamSource = new StreamSource(
-      settingsOf(this.#functions.entry(action, target), false, options),
+      settingsOf(this.#functions.entry(action, target), isSpread, options),
       input,
       {
         isOrdered,
@@ -717,38 +758,17 @@ export class Pool implements AsyncDisposable {
    * @throws {TimeoutError} If it takes longer; the pool goes on.
    */
   async join(options?: WaitOptions): Promise<void> {
-    const { timeout, signal } = checkWait("join the pool", options);
+    const wait = checkWait("join the pool", options);
     if (!this.#isClosed && this.#scheduler.failure === undefined) {
       throw new InvalidStateError(
         "Cannot join the pool: call close() or terminate() first",
       );
     }
-    signal?.throwIfAborted();
-    let stopTimer: (() => void) | undefined;
-    let onAbort: (() => void) | undefined;
-    try {
-      await Promise.race([
-        this.#scheduler.ended,
-        new Promise<never>((_, reject) => {
-          if (timeout !== undefined) {
-            stopTimer = startTimer(
-              () =>
-                reject(
-                  new TimeoutError(
-                    `The pool has not ended after ${timeout} ms`,
-                  ),
-                ),
-              timeout,
-            );
-          }
-          onAbort = () => reject(signal!.reason);
-          signal?.addEventListener("abort", onAbort, { once: true });
-        }),
-      ]);
-    } finally {
-      stopTimer?.();
-      if (onAbort) signal?.removeEventListener("abort", onAbort);
-    }
+    await waitBounded(
+      this.#scheduler.ended,
+      wait,
+      () => `The pool has not ended after ${wait.timeout} ms`,
+    );
   }
 
   /** Counts and times at this moment. */
