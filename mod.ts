@@ -1,8 +1,8 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 /**
- * Python's multi-tasking toolbox for Deno: processes, and queues, pipes, locks
- * and events between them.
+ * Python's multi-tasking toolbox for Deno: processes, pools of them, and queues,
+ * pipes, locks and events between them.
  *
  * ```ts
  * import { Process, Queue } from "@multitask/std";
@@ -26,4 +26,5 @@
  */
 
 export * from "./ipc/mod.ts";
+export * from "./pool/mod.ts";
 export * from "./process/mod.ts";

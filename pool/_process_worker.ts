@@ -85,6 +85,7 @@ export class ProcessWorker implements WorkerHandle {
       },
       ended: (status) => {
         hub.dropSent(args);
+        there.close();
         this.#ended(status);
       },
     });

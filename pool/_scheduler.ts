@@ -156,7 +156,7 @@ export interface SchedulerOptions {
   readonly size: number;
   readonly start: StartWorker;
   /** The initializer and its arguments. */
-  readonly init?: { fn: FunctionEntry; args: Packet } | undefined;
+  readonly init?: { fn: FunctionEntry; pack: () => Packet } | undefined;
   readonly maxTasksPerWorker?: number | undefined;
   readonly onWorkerLost?: "fail" | "retry";
   readonly retries?: number;
@@ -351,6 +351,7 @@ export class Scheduler implements TaskRunner {
       const task = batch.tasks[i]!;
       if (task.state === "settled") continue;
       task.state = "queued";
+      task.renew();
       this.#queueOf(task.priority).unshift(task);
     }
   }
@@ -433,7 +434,10 @@ export class Scheduler implements TaskRunner {
     let starting = 0;
     for (const worker of this.workers) {
       if (worker.state === "starting") starting++;
-      if (worker.state !== "ready") continue;
+      const { maxTasksPerWorker = Infinity } = this.#options;
+      if (worker.state !== "ready" || worker.given >= maxTasksPerWorker) {
+        continue;
+      }
       if (worker.batches.length === 0) return worker;
       if (
         mayGoAhead && worker.isNear && worker.batches.length === 1 &&
@@ -486,7 +490,8 @@ export class Scheduler implements TaskRunner {
     queue: Deque<Task | ItemSource>,
   ): void {
     const { fn } = first;
-    const size = worker.isNear && !first.isWatched
+    const isAlone = first.isWatched || first.args.refs.length > 0;
+    const size = worker.isNear && !isAlone
       ? this.#batchSize(worker, fn, BATCH_MS.calls, MAX_CALLS, queue.length)
       : 1;
     const tasks: Task[] = [];
@@ -495,7 +500,7 @@ export class Scheduler implements TaskRunner {
       const next = queue.peek();
       if (
         next === undefined || "waiting" in next || next.fn !== fn ||
-        (next.isWatched && tasks.length > 0)
+        (tasks.length > 0 && (next.isWatched || next.args.refs.length > 0))
       ) break;
       queue.shift();
       if (next.state === "settled") continue;
@@ -717,7 +722,7 @@ export class Scheduler implements TaskRunner {
       this.#sendTo(worker, (out) => {
         out.u8(ToWorker.Init);
         writeValue(out, init?.fn.located ?? NOTHING, refs);
-        writeValue(out, init?.args ?? EMPTY_LIST, refs);
+        writeValue(out, init?.pack() ?? EMPTY_LIST, refs);
       }, refs);
     this.#options.events?.workerStarted?.(worker);
     if (init === undefined || init.fn.located !== undefined) return send();

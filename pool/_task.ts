@@ -9,6 +9,7 @@
 //
 // `settle` is called once; what comes later is ignored.
 
+import { hub } from "../ipc/_hub.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import type { FunctionEntry } from "./_functions.ts";
 
@@ -44,7 +45,9 @@ export class Task {
   readonly id: number = nextId++;
   readonly fn: FunctionEntry;
   /** Its arguments. */
-  readonly args: Packet;
+  args: Packet;
+  /** The same not packed, where there are handles among them. */
+  readonly #values: unknown[] | undefined;
   /** Higher ones go first. */
   readonly priority: number;
   /** The longest run in milliseconds. */
@@ -63,6 +66,7 @@ export class Task {
     sink: Sink,
     fn: FunctionEntry,
     args: Packet,
+    values: unknown[] | undefined,
     priority: number,
     timeout: number | undefined,
     isWatched: boolean,
@@ -71,9 +75,15 @@ export class Task {
     this.#sink = sink;
     this.fn = fn;
     this.args = args;
+    this.#values = args.refs.length > 0 ? values : undefined;
     this.priority = priority;
     this.timeout = timeout;
     this.isWatched = isWatched;
+  }
+
+  /** It goes to another worker: handles can be sent once only. */
+  renew(): void {
+    if (this.#values !== undefined) this.args = hub.pack(this.#values, "args");
   }
 
   /** Takes it back, if it has not begun. */

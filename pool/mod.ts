@@ -31,6 +31,7 @@ export {
   type PoolTaskOptions,
   type PoolWorkerStats,
 } from "./pool.ts";
+export { progressBar, type ProgressBarOptions } from "./progress_bar.ts";
 export {
   type ExecutorShutdownOptions,
   ProcessPoolExecutor,

@@ -78,7 +78,10 @@ export interface PoolOptions {
    * @default {1}
    */
   retries?: number;
-  /** The longest run of each task, in milliseconds, where it has no own. */
+  /**
+   * The longest run, in milliseconds, of each task that has none of its own: of
+   * `apply` and `applyAsync`, not of the items of a map.
+   */
   taskTimeout?: number;
   /**
    * How much memory a worker's heap may take, in bytes: more ends it, and its
@@ -358,8 +361,10 @@ export class Pool implements AsyncDisposable {
     this.#trace = options.trace ? new Trace() : undefined;
     const init = options.initializer === undefined ? undefined : {
       fn: this.#functions.entry(action, options.initializer),
-      args: hub.pack([...options.initargs ?? []], "initargs"),
+      pack: () => hub.pack([...options.initargs ?? []], "initargs"),
     };
+    // What cannot be sent is told here.
+    if (init !== undefined) hub.dropPacket(init.pack());
     const [file] = callerFiles();
     const plan = () =>
       spawnPlan(action, {
@@ -493,6 +498,7 @@ export class Pool implements AsyncDisposable {
       sink,
       entry,
       packet,
+      args,
       options?.priority ?? 0,
       timeout,
       timeout !== undefined || signal !== undefined,
