@@ -14,6 +14,10 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   pipe: "A conversation over a pipe",
   ping_pong_separate: "Processes share no memory: 50 each",
   ping_pong_queue: "A counter that goes through a queue: 50 in all",
+  pool: "A pool of 4 processes and 5 tasks",
+  apply_vs_apply_async: "One after the other, or all at the same time",
+  progress: "A progress bar while a tree of files is hashed",
+  mandelbrot: "A picture by all cores, and by one",
 };
 
 /** How long one example may take, in milliseconds. */
@@ -25,7 +29,7 @@ Usage: deno task examples [names] [options]
 
 ${
   Object.entries(EXAMPLES)
-    .map(([name, title]) => `  ${name.padEnd(20)}${title}`).join("\n")
+    .map(([name, title]) => `  ${name.padEnd(22)}${title}`).join("\n")
 }
 
   --speed=<n>  make all sleeps n times shorter (default: 5)

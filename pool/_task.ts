@@ -18,16 +18,8 @@ export type TaskOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
-/** The method that settles whatever waits for an outcome. */
-export const settled: unique symbol = Symbol("multitask.settled");
-
-/** The setter that tells a result what it is the result of. */
-export const work: unique symbol = Symbol("multitask.work");
-
-/** What is settled by a task. */
-export interface Sink {
-  [settled](outcome: TaskOutcome): void;
-}
+/** Tells what waits for a task what became of it. */
+export type Tell<S> = (sink: S, outcome: TaskOutcome) => void;
 
 /** Who runs tasks. */
 export interface TaskRunner {
@@ -58,12 +50,15 @@ export class Task {
   attempt = 1;
   readonly queuedAt: number = performance.now();
   readonly #runner: TaskRunner;
-  #sink: Sink | undefined;
+  /** Who is told, and how. */
+  #sink: object | undefined;
+  readonly #tell: Tell<never>;
   #listeners: (() => void)[] | undefined;
 
   constructor(
     runner: TaskRunner,
-    sink: Sink,
+    sink: object,
+    tell: Tell<never>,
     fn: FunctionEntry,
     args: Packet,
     values: unknown[] | undefined,
@@ -73,6 +68,7 @@ export class Task {
   ) {
     this.#runner = runner;
     this.#sink = sink;
+    this.#tell = tell;
     this.fn = fn;
     this.args = args;
     this.#values = args.refs.length > 0 ? values : undefined;
@@ -105,7 +101,8 @@ export class Task {
     if (this.#listeners !== undefined) {
       for (const listener of this.#listeners) listener();
     }
-    sink[settled](outcome);
+    // They came together.
+    this.#tell(sink as never, outcome);
     return true;
   }
 }

@@ -3,7 +3,7 @@
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import { CancelledError, InvalidStateError } from "../ipc/errors.ts";
-import { settled, type TaskOutcome, work } from "./_task.ts";
+import type { TaskOutcome } from "./_task.ts";
 import { waitBounded } from "./_wait_bounded.ts";
 
 /** What belongs to a result: a task, or a whole map. */
@@ -32,6 +32,12 @@ export let makeResult: <R>(
   callbacks?: ResultCallbacks<R>,
 ) => AsyncResult<R>;
 
+/** Tells what it is the result of. For this package only. */
+export let setWork: (result: AsyncResult, work: ResultWork) => void;
+
+/** Settles it, once. For this package only. */
+export let settleResult: (result: AsyncResult, outcome: TaskOutcome) => void;
+
 /**
  * What comes of a task: its value or its error.
  *
@@ -44,6 +50,8 @@ export let makeResult: <R>(
 export class AsyncResult<R = unknown> implements Waitable {
   static {
     makeResult = (owner, callbacks) => new AsyncResult(owner, callbacks);
+    setWork = (result, work) => result.#work = work;
+    settleResult = (result, outcome) => result.#settle(outcome);
   }
 
   readonly #owner: ResultOwner;
@@ -63,13 +71,7 @@ export class AsyncResult<R = unknown> implements Waitable {
     this.#callbacks = callbacks as ResultCallbacks<never> | undefined;
   }
 
-  /** Tells what it is the result of. For this package only. */
-  set [work](work: ResultWork) {
-    this.#work = work;
-  }
-
-  /** Settles it, once. For this package only. */
-  [settled](outcome: TaskOutcome): void {
+  #settle(outcome: TaskOutcome): void {
     this.#outcome = outcome;
     if (this.#resolvers !== undefined) this.#tell(this.#resolvers, outcome);
     const callback = this.#callbacks?.callback;

@@ -4,7 +4,7 @@ import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import { CancelledError } from "../ipc/errors.ts";
 import { waitBounded } from "./_wait_bounded.ts";
-import { settled, type TaskOutcome, work } from "./_task.ts";
+import type { TaskOutcome } from "./_task.ts";
 
 /** What belongs to a future: its task. */
 export interface FutureWork {
@@ -16,6 +16,12 @@ export interface FutureWork {
 
 /** Makes a future. For this package only. */
 export let makeFuture: <R>() => Future<R>;
+
+/** Tells what it is the future of. For this package only. */
+export let setFutureWork: (future: Future, work: FutureWork) => void;
+
+/** Settles it, once. For this package only. */
+export let settleFuture: (future: Future, outcome: TaskOutcome) => void;
 
 /**
  * What will come of a call that was submitted to an executor.
@@ -33,6 +39,8 @@ export let makeFuture: <R>() => Future<R>;
 export class Future<R = unknown> implements Waitable {
   static {
     makeFuture = () => new Future();
+    setFutureWork = (future, work) => future.#work = work;
+    settleFuture = (future, outcome) => future.#settle(outcome);
   }
 
   #work: FutureWork | undefined;
@@ -46,13 +54,7 @@ export class Future<R = unknown> implements Waitable {
     this.#resolvers.promise.catch(() => {});
   }
 
-  /** Tells what it is the future of. For this package only. */
-  set [work](work: FutureWork) {
-    this.#work = work;
-  }
-
-  /** Settles it, once. For this package only. */
-  [settled](outcome: TaskOutcome): void {
+  #settle(outcome: TaskOutcome): void {
     this.#outcome = outcome;
     if (outcome.ok) this.#resolvers.resolve(outcome.value);
     else this.#resolvers.reject(outcome.error);

@@ -31,7 +31,11 @@ export {
   type PoolTaskOptions,
   type PoolWorkerStats,
 } from "./pool.ts";
-export { progressBar, type ProgressBarOptions } from "./progress_bar.ts";
+export {
+  progressBar,
+  type ProgressBarOptions,
+  type ProgressBarOutput,
+} from "./progress_bar.ts";
 export {
   type ExecutorShutdownOptions,
   ProcessPoolExecutor,

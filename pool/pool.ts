@@ -26,15 +26,17 @@ import { ListSource, StreamSource } from "./_map_source.ts";
 import { ProcessWorker } from "./_process_worker.ts";
 import { type ItemSource, type PoolWorker, Scheduler } from "./_scheduler.ts";
 import type { Percentiles } from "./_stats.ts";
-import { settled, type Sink, Task, type TaskOutcome, work } from "./_task.ts";
+import { Task, type TaskOutcome, type Tell } from "./_task.ts";
 import { Trace } from "./_trace.ts";
 import { waitBounded } from "./_wait_bounded.ts";
 import {
   type AsyncResult,
   makeResult,
   type ResultOwner,
+  settleResult,
+  setWork,
 } from "./async_result.ts";
-import type { Future } from "./future.ts";
+import { type Future, setFutureWork, settleFuture } from "./future.ts";
 
 /** Options of a {@linkcode Pool}. */
 export interface PoolOptions {
@@ -173,7 +175,10 @@ export interface PoolMapOptions {
    * @default {0}
    */
   priority?: number;
-  /** Called a few times a second, and at the end. */
+  /**
+   * Called a few times a second while results come, and when all are there; not
+   * when there are no items, and not any more when the map is given up.
+   */
   onProgress?: (progress: PoolProgress) => void;
 }
 
@@ -203,7 +208,9 @@ export interface PoolImapOptions {
 
 /** What a worker has done. */
 export interface PoolWorkerStats {
+  /** What it is called, for example `PoolWorker-1`. */
   readonly name: string;
+  /** Its process id. */
   readonly pid: number;
   /** Tasks that it was given. */
   readonly tasks: number;
@@ -225,6 +232,7 @@ export interface PoolStats {
   readonly failed: number;
   /** Those whose worker ended while they ran. */
   readonly lost: number;
+  /** The workers that there are at this moment. */
   readonly workers: readonly PoolWorkerStats[];
 }
 
@@ -314,11 +322,11 @@ export const lazily: unique symbol = Symbol("multitask.lazily");
 export class Pool implements AsyncDisposable {
   static {
     submitTo = (pool, future, fn, args, options) => {
-      const task = pool.#submit(future, fn, args, options);
-      future[work] = {
+      const task = pool.#submit(future, settleFuture, fn, args, options);
+      setFutureWork(future, {
         cancel: () => task.cancel(),
         isRunning: () => pool.#scheduler.isRunning(task),
-      };
+      });
     };
   }
 
@@ -468,12 +476,15 @@ export class Pool implements AsyncDisposable {
     options?: PoolApplyAsyncOptions<R>,
   ): AsyncResult<R> {
     const result = makeResult<R>(this.#owner, options);
-    result[work] = this.#submit(result, fn, args, options);
+    // Only the type of its value is another.
+    const any = result as AsyncResult;
+    setWork(any, this.#submit(any, settleResult, fn, args, options));
     return result;
   }
 
   #submit(
-    sink: Sink,
+    sink: object,
+    tell: Tell<never>,
     fn: unknown,
     args: unknown[] | undefined,
     options: PoolTaskOptions | undefined,
@@ -496,6 +507,7 @@ export class Pool implements AsyncDisposable {
     const task = new Task(
       this.#scheduler,
       sink,
+      tell,
       entry,
       packet,
       args,
@@ -598,7 +610,7 @@ export class Pool implements AsyncDisposable {
         return true;
       },
     };
-    result[work] = map;
+    setWork(result as AsyncResult, map);
     const onAbort = () => giveUp(signal!.reason);
     let isOver = false;
     const over = (outcome: TaskOutcome) => {
@@ -606,7 +618,7 @@ export class Pool implements AsyncDisposable {
       isOver = true;
       stopTimer?.();
       signal?.removeEventListener("abort", onAbort);
-      result[settled](outcome);
+      settleResult(result as AsyncResult, outcome);
       this.#scheduler.finished(map);
     };
     const stopTimer = timeout === undefined ? undefined : startTimer(
@@ -832,16 +844,24 @@ function settingsOf(
   return { fn, isSpread, chunksize, priority };
 }
 
+/** Tells how far a map has come, a few times a second. */
 function progressOf(
   tell: (progress: PoolProgress) => void,
 ): (done: number, total: number) => void {
   const start = performance.now();
+  // The rate is that since the first result: before, workers may have started.
+  let first: { at: number; done: number } | undefined;
   let last = start;
   return (done, total) => {
     const now = performance.now();
-    if (done < total && now - last < PROGRESS_INTERVAL) return;
+    first ??= { at: now, done };
+    if (done < total && now - Math.max(last, first.at) < PROGRESS_INTERVAL) {
+      return;
+    }
     last = now;
-    const rate = done / Math.max(now - start, 1e-3) * 1000;
+    const isFirst = done === first.done;
+    const rate = (isFirst ? done : done - first.done) * 1000 /
+      Math.max(now - (isFirst ? start : first.at), 1e-3);
     try {
       tell({ done, total, rate, eta: (total - done) / rate * 1000 });
     } catch (error) {

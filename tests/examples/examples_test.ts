@@ -180,6 +180,136 @@ Deno.test("examples/ping_pong_queue.ts prints 50 in all", async () => {
   assertEquals(lines.length, 2);
 });
 
+Deno.test("examples/pool.ts has task 4 wait for a free worker", async () => {
+  const lines = linesOf(await outputOf("pool"));
+  const parent = numberIn(lines[0], /^Parent process (\d+)\.$/);
+  assertEquals(lines[1], "Waiting for all subprocesses done...");
+  assertEquals(lines.at(-1), "All subprocesses done.");
+  assertEquals(lines.length, 13);
+  const pids = new Set<number>();
+  for (let task = 0; task < 5; task++) {
+    const begin = lines.findIndex((line) =>
+      line.startsWith(`Run task ${task}`)
+    );
+    const end = lines.findIndex((line) => line.startsWith(`Task ${task} runs`));
+    assert(1 < begin && begin < end, lines.join("\n"));
+    pids.add(numberIn(lines[begin], /^Run task \d \((\d+)\)\.\.\.$/));
+    assertMatch(lines[end] ?? "", /^Task \d runs \d+\.\d\d seconds\.$/);
+  }
+  assert(pids.size <= 4 && !pids.has(parent), [...pids].join());
+  const last = lines.findIndex((line) => line.startsWith("Run task 4"));
+  const ended = lines.slice(0, last).filter((line) => /^Task/.test(line));
+  assert(ended.length > 0, lines.join("\n"));
+});
+
+Deno.test("examples/apply_vs_apply_async.ts runs tasks in turn, not at all, and together", async () => {
+  const output = await outputOf("apply_vs_apply_async");
+  const [before, apply, async, joined] = output.split(/^== .+ ==\n/m)
+    .map((part) => part === "" ? [] : linesOf(part));
+  assertEquals(output.match(/^==.*$/gm), [
+    "== apply ==",
+    "== applyAsync ==",
+    "== applyAsync, close, join ==",
+  ]);
+  assertEquals(before, []);
+  for (const run of [apply, async, joined]) {
+    assertEquals(run?.splice(0, 2), ["开始执行主进程", "开始执行三个子进程"]);
+    numberIn(run?.pop(), /^主进程结束 耗时 (\d+\.\d\d) 秒$/);
+  }
+  assertEquals(apply, ["msg: 0", "end", "msg: 1", "end", "msg: 2", "end"]);
+  assertEquals(async, []);
+  assertEquals(joined?.sort(), [
+    "end",
+    "end",
+    "end",
+    "msg: 0",
+    "msg: 1",
+    "msg: 2",
+  ]);
+});
+
+Deno.test("examples/progress.ts hashes the files of a tree and shows how far it is", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${directory}/sub`);
+    await Deno.writeTextFile(`${directory}/sub/abc.txt`, "abc");
+    await Deno.writeTextFile(`${directory}/empty`, "");
+    await Deno.writeTextFile(`${directory}/.hidden`, "is left out");
+    const { code, stdout, stderr } = await run(
+      "examples/progress.ts",
+      directory,
+    );
+    assertEquals(code, 0, stderr);
+    const list =
+      `e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  empty
+ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  sub/abc.txt
+`;
+    const digest = await crypto.subtle.digest(
+      "SHA-256",
+      new TextEncoder().encode(list),
+    );
+    assertEquals(linesOf(stdout), [
+      "2 files, 3 bytes",
+      `SHA-256: ${new Uint8Array(digest).toHex()}`,
+    ]);
+    // It is no terminal.
+    assertMatch(
+      stderr,
+      /^(Hashing +\d+% .+\n)?Hashing +100% +2\/2 +[\d.]+\S+ +in .+\n$/,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("examples/progress.ts hashes this repository by default", async () => {
+  const { code, stdout, stderr } = await run("examples/progress.ts");
+  assertEquals(code, 0, stderr);
+  const [counts, digest] = linesOf(stdout);
+  assert(numberIn(counts, /^(\d+) files, \d+ bytes$/) > 10);
+  assertMatch(digest ?? "", /^SHA-256: [\da-f]{64}$/);
+  assertMatch(stderr, /^Hashing +100% +(\d+)\/\1 +\S+ +in .+\n$/m);
+});
+
+Deno.test("examples/mandelbrot.ts draws a picture and says how much faster a pool is", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = `${directory}/picture.bmp`;
+    const { code, stdout, stderr } = await run("examples/mandelbrot.ts", path);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    const lines = linesOf(stdout);
+    numberIn(lines[0], /^One process: (\d+\.\d\d) s$/);
+    numberIn(lines[1], /^\d+ workers?: (\d+\.\d\d) s$/);
+    numberIn(lines[2], /^Speed-up: (\d+\.\d\d)$/);
+    assertEquals(lines.slice(3), [`Picture: ${path}`]);
+
+    const picture = await Deno.readFile(path);
+    const view = new DataView(picture.buffer);
+    assertEquals(new TextDecoder().decode(picture.subarray(0, 2)), "BM");
+    assertEquals(view.getUint32(2, true), picture.length);
+    const pixels = view.getUint32(10, true);
+    const width = view.getInt32(18, true);
+    const height = -view.getInt32(22, true);
+    assertEquals(picture.length, pixels + width * height * 3);
+    const colorAt = (x: number, y: number) => {
+      const at = pixels + (y * width + x) * 3;
+      return [...picture.subarray(at, at + 3)];
+    };
+    // 0 belongs to the set, the corners do not.
+    const zero = Math.round(width / 2 + 0.6 * height / 2.4);
+    assertEquals(colorAt(zero, height / 2), [0, 0, 0]);
+    for (const x of [0, width - 1]) {
+      for (const y of [0, height - 1]) assert(colorAt(x, y)[0]! > 50);
+    }
+    // It is the same above and below the real axis.
+    for (let x = 0; x < width; x += 7) {
+      assertEquals(colorAt(x, height / 2 - 50), colorAt(x, height / 2 + 50));
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("deno task examples runs those that are named", async () => {
   const { code, stdout, stderr } = await run(
     "_tools/examples.ts",

@@ -10,7 +10,7 @@ import {
 import { FunctionTable } from "../../pool/_functions.ts";
 import { ListSource } from "../../pool/_map_source.ts";
 import { Scheduler, type SchedulerOptions } from "../../pool/_scheduler.ts";
-import { settled, Task, type TaskOutcome } from "../../pool/_task.ts";
+import { Task, type TaskOutcome } from "../../pool/_task.ts";
 import { FakeWorker } from "./_fake_worker.ts";
 
 /** What the tasks call; nobody does so here. */
@@ -66,7 +66,9 @@ class World implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<TaskOutcome>();
     const task = new Task(
       this.scheduler,
-      { [settled]: resolve },
+      { resolve },
+      ({ resolve }: { resolve: (outcome: TaskOutcome) => void }, outcome) =>
+        resolve(outcome),
       entry,
       hub.pack([x]),
       undefined,
