@@ -243,7 +243,7 @@ export function printTable(
   const first = rows[0];
   const base = first !== undefined && "median" in first
     ? unit.of(first.median)
-    : undefined;
+    : 0;
   const cells = rows.map((row) => {
     if ("absent" in row) return [row.name, row.absent];
     const [median, ...ends] = [row.median, row.min, row.max].map(unit.of) as [
@@ -255,7 +255,7 @@ export function printTable(
       row.name,
       digits(median),
       `${digits(Math.min(...ends))} .. ${digits(Math.max(...ends))}`,
-      base === undefined ? "-" : (median / base).toFixed(2),
+      base === 0 ? "-" : (median / base).toFixed(2),
     ];
   });
   const table = [
@@ -297,6 +297,32 @@ function digits(value: number): string {
  */
 export function printGoal(goal: string, value: string, met: boolean): void {
   console.log(`  goal: ${goal}: ${value}, ${met ? "met" : "MISSED"}`);
+}
+
+/**
+ * Prints the goal that one is so many times as quick as another, if both were
+ * measured.
+ *
+ * @param rows The measurements.
+ * @param name Of which the goal is.
+ * @param other With which it is compared.
+ * @param goal The least ratio.
+ */
+export function printRatio(
+  rows: readonly Row[],
+  name: string,
+  other: string,
+  goal: number,
+): void {
+  const time = medianOf(rows, name);
+  const base = medianOf(rows, other);
+  if (time === undefined || base === undefined) return;
+  const ratio = base / time;
+  printGoal(
+    `${name} at least ${goal} x ${other}`,
+    ratio.toFixed(2),
+    ratio >= goal,
+  );
 }
 
 /**

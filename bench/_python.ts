@@ -1,64 +1,49 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-// Python's multiprocessing as a contender: one Python program that does what it
-// is told and times itself, for as long as a benchmark runs.
+// Python's multiprocessing as a contender.
 
 import type { Absence, SelfTimed } from "./_measure.ts";
+import { Peer, peerContender } from "./_peer.ts";
 
-const PROGRAM = `${import.meta.dirname}/fixtures/python_peer.py`;
+/** What a peer can be: files in fixtures/. */
+export type PythonProgram = "python_peer.py" | "python_pools.py";
 
-/** A running fixtures/python_peer.py. */
+/** A running Python program. */
 export class PythonPeer implements AsyncDisposable {
-  readonly #program: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #lines: AsyncGenerator<string, void>;
-  #startMethods: readonly string[] = [];
+  readonly #peer: Peer;
 
-  private constructor(program: Deno.ChildProcess) {
-    this.#program = program;
-    this.#input = program.stdin.getWriter();
-    this.#lines = lines(program.stdout);
+  private constructor(peer: Peer) {
+    this.#peer = peer;
   }
 
   /** Starts it; `undefined` where there is no Python 3. */
-  static async start(): Promise<PythonPeer | undefined> {
-    let program: Deno.ChildProcess;
-    try {
-      program = new Deno.Command("python3", {
-        args: [PROGRAM],
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
-    const peer = new PythonPeer(program);
-    const first = await peer.#lines.next();
+  static async start(
+    program: PythonProgram = "python_peer.py",
+  ): Promise<PythonPeer | undefined> {
     // Some systems have a `python3` that only says how to get one.
-    if (first.done) return undefined;
-    peer.#startMethods = first.value.split(" ");
-    return peer;
+    const peer = await Peer.start("python3", [
+      `${import.meta.dirname}/fixtures/${program}`,
+    ]);
+    return peer && new PythonPeer(peer);
   }
 
   /** Ways to start a process that this Python has. */
   get startMethods(): readonly string[] {
-    return this.#startMethods;
+    return this.#peer.greeting.split(" ");
+  }
+
+  get pid(): number {
+    return this.#peer.pid;
   }
 
   /** Has a command done; gives the microseconds it took. */
   async time(command: string): Promise<number> {
-    await this.#input.write(new TextEncoder().encode(`${command}\n`));
-    const answer = await this.#lines.next();
-    if (answer.done) throw new Error(`python3 ended during "${command}"`);
-    return Number(answer.value) * 1e6;
+    return await this.#peer.time(command);
   }
 
   /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#lines.return();
-    await this.#program.status;
+    await this.#peer[Symbol.asyncDispose]();
   }
 }
 
@@ -76,17 +61,5 @@ export function pythonContender(
   command: string,
   runs = 1,
 ): SelfTimed | Absence {
-  if (peer === undefined) return { name, absent: "skipped: no python3" };
-  return { name, time: async () => await peer.time(command) / runs };
-}
-
-async function* lines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<string, void> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (text + chunk).split("\n");
-    text = parts.pop()!;
-    yield* parts;
-  }
+  return peerContender(name, peer ?? "skipped: no python3", command, runs);
 }

@@ -10,12 +10,10 @@ import { HOMES, inHome, inHomeContender, inHomes } from "./_homes.ts";
 import {
   type Absence,
   measure,
-  medianOf,
   PER_SECOND,
-  printGoal,
+  printRatio,
   printTable,
   readFlags,
-  type Row,
   type SelfTimed,
   selfTimedFlagsHelp,
 } from "./_measure.ts";
@@ -185,22 +183,4 @@ if (import.meta.main) {
 
 function countIn(home: Home, { size, count }: Kind): number {
   return home === "mapped" || size > 0 ? count : count * HUB_PART;
-}
-
-/** Prints the goal that one is so many times as quick as another. */
-function printRatio(
-  rows: readonly Row[],
-  name: string,
-  other: string,
-  goal: number,
-): void {
-  const time = medianOf(rows, name);
-  const base = medianOf(rows, other);
-  if (time === undefined || base === undefined) return;
-  const ratio = base / time;
-  printGoal(
-    `${name} at least ${goal} x ${other}`,
-    ratio.toFixed(2),
-    ratio >= goal,
-  );
 }

@@ -7,6 +7,8 @@ import { parseArgs } from "@std/cli/parse-args";
 export interface ExampleOptions {
   /** What all sleeps are divided by. */
   readonly speed: number;
+  /** The argument, where the example takes one and it was given. */
+  readonly argument: string | undefined;
 }
 
 /**
@@ -14,31 +16,38 @@ export interface ExampleOptions {
  * that cannot be understood.
  *
  * @param about What the example shows, in one sentence.
+ * @param argument What its one argument is called, if it takes one.
  * @returns The options.
  */
-export function readOptions(about: string): ExampleOptions {
-  const { help, speed } = parseArgs(Deno.args, {
+export function readOptions(about: string, argument?: string): ExampleOptions {
+  const { help, speed, _ } = parseArgs(Deno.args, {
     boolean: ["help"],
     string: ["speed"],
     default: { speed: "1" },
-    unknown: (arg) => fail(`Unknown argument: ${arg}`),
+    unknown: (arg) =>
+      (argument !== undefined && !arg.startsWith("-")) ||
+      fail(`Unknown argument: ${arg}`),
   });
   if (help) {
-    console.log(helpText(about));
+    console.log(helpText(about, argument));
     Deno.exit(0);
   }
+  const [given, tooMany] = _.map(String);
+  if (tooMany !== undefined) fail(`Unknown argument: ${tooMany}`);
   const divisor = Number(speed);
   if (!(divisor > 0 && divisor < Infinity)) {
     fail(`--speed must be a number > 0, received "${speed}"`);
   }
-  return { speed: divisor };
+  return { speed: divisor, argument: given };
 }
 
-function helpText(about: string): string {
+function helpText(about: string, argument: string | undefined): string {
   const name = Deno.mainModule.slice(Deno.mainModule.lastIndexOf("/") + 1);
   return `${about}
 
-Usage: deno run -A examples/${name} [options]
+Usage: deno run -A examples/${name} ${
+    argument === undefined ? "" : `[${argument}] `
+  }[options]
 
   --speed=<n>  make all sleeps n times shorter (default: 1)
   --help       show this text`;

@@ -89,15 +89,12 @@ async function timed(
   return { rows, seconds };
 }
 
-/** The path that is the only argument; without it there are options. */
-function pathArgument(): string | undefined {
-  const [path] = Deno.args;
-  if (Deno.args.length === 1 && !path?.startsWith("-")) return path;
-  readOptions("Draws the Mandelbrot set, into the BMP file that is given.");
-}
-
 if (import.meta.main) {
-  const path = pathArgument() ??
+  const { argument } = readOptions(
+    "Draws the Mandelbrot set, into the BMP file that is given.",
+    "path",
+  );
+  const path = argument ??
     await Deno.makeTempFile({ prefix: "mandelbrot-", suffix: ".bmp" });
 
   const ys = Array.from({ length: HEIGHT }, (_, y) => y);

@@ -47,15 +47,11 @@ async function* filesIn(directory: string): AsyncGenerator<string> {
   }
 }
 
-/** The directory that is the only argument; without it there are options. */
-function directoryArgument(): string | undefined {
-  const [directory] = Deno.args;
-  if (Deno.args.length === 1 && !directory?.startsWith("-")) return directory;
-  readOptions("Hashes this repository, or the directory that is given.");
-}
-
 if (import.meta.main) {
-  const root = directoryArgument() ?? `${import.meta.dirname}/..`;
+  const { argument: root = `${import.meta.dirname}/..` } = readOptions(
+    "Hashes this repository, or the directory that is given.",
+    "directory",
+  );
 
   const paths = (await Array.fromAsync(filesIn(root))).sort();
   await using pool = new Pool();
