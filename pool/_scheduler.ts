@@ -557,7 +557,6 @@ export class Scheduler implements TaskRunner {
       ...this.#newBatch(worker, fn, items.length),
     };
     worker.batches.push(batch);
-    const bytes = packet.bytes.slice();
     this.#define(worker, fn);
     this.#sendTo(worker, (out) => {
       out.u8(ToWorker.Items);
@@ -569,7 +568,7 @@ export class Scheduler implements TaskRunner {
         (source.isSpread ? ItemsFlag.Spread : 0) |
           (source.isDurable ? ItemsFlag.Durable : 0),
       );
-      writeValue(out, { bytes, refs: packet.refs }, refs);
+      writeValue(out, packet, refs);
     }, refs);
   }
 

@@ -641,7 +641,8 @@ export class Pool implements AsyncDisposable {
       else this.#scheduler.add(source);
     };
     this.#scheduler.opened(map);
-    if (Symbol.iterator in items) begin([...items]);
+    if (Array.isArray(items)) begin(items.slice());
+    else if (Symbol.iterator in items) begin([...items]);
     else {
       Array.fromAsync(items).then(begin, (error) => giveUp(error));
     }
