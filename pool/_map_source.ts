@@ -153,7 +153,7 @@ export class ListSource extends Source {
 const AHEAD = 4;
 
 /** The most, if nothing else is said. */
-const MAX_AHEAD = 0x4000;
+const MAX_AHEAD = 0x1000;
 
 /** As many as are done in this time, in milliseconds, may be under way. */
 const AHEAD_MS = 20;
@@ -170,7 +170,10 @@ export class StreamSource extends Source {
   readonly #buffer: number | undefined;
   readonly #size: number;
   readonly #add: () => void;
+  readonly #allDone: () => void;
   readonly #over: () => void;
+  /** Items that are done. */
+  #done = 0;
   /** Read and not handed out. */
   readonly #read = new Deque<unknown>();
   #firstRead = 0;
@@ -191,12 +194,15 @@ export class StreamSource extends Source {
   constructor(
     settings: MapSettings,
     input: Iterator<unknown> | AsyncIterator<unknown>,
-    { isOrdered, buffer, size, add, over }: {
+    { isOrdered, buffer, size, add, allDone, over }: {
       isOrdered: boolean;
       buffer: number | undefined;
       size: number;
       /** There are new items. */
       add: () => void;
+      /** Nothing more has to be done; the consumer may still read. */
+      allDone: () => void;
+      /** The consumer has all, or wants no more. */
       over: () => void;
     },
   ) {
@@ -206,6 +212,7 @@ export class StreamSource extends Source {
     this.#buffer = buffer;
     this.#size = size;
     this.#add = add;
+    this.#allDone = allDone;
     this.#over = over;
   }
 
@@ -289,6 +296,7 @@ export class StreamSource extends Source {
 
   settled(index: number, outcome: TaskOutcome): void {
     if (this.#stopped) return;
+    this.#done++;
     if (!outcome.ok) named(outcome.error, index);
     if (this.#isOrdered) this.#results.set(index, outcome);
     else this.#ready.push(outcome);
@@ -304,6 +312,7 @@ export class StreamSource extends Source {
   }
 
   #settleConsumers(): void {
+    if (this.#inputEnded && this.#done === this.#count) this.#allDone();
     while (this.#consumers.length > 0) {
       const outcome = this.#nextReady();
       if (outcome !== undefined) {
@@ -370,6 +379,7 @@ export class StreamSource extends Source {
         // Nobody waits for it.
       }
     }
+    this.#allDone();
     this.#over();
   }
 }

@@ -27,6 +27,9 @@ const WORKER_MODULE = new URL("./_worker.ts", import.meta.url).href;
 /** Never called: so the module belongs to the graph of the program. */
 export const entry = (): Promise<unknown> => import("./_worker.ts");
 
+/** Why nothing is waited for any more. */
+const ENDED = new Error("The worker has ended");
+
 /** How many lines of a worker's stderr are kept. */
 const STDERR_LINES = 20;
 
@@ -43,6 +46,8 @@ export class ProcessWorker implements WorkerHandle {
   readonly board: SharedBoard | undefined;
   #hold: (() => void) | undefined;
   #reading = false;
+  readonly #stopper = new AbortController();
+  readonly #stop: AbortSignal = this.#stopper.signal;
   #over = false;
   #sending: Promise<unknown> | undefined;
 
@@ -127,7 +132,7 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   set awake(awake: boolean) {
-    if (awake === this.awake || this.#over) return;
+    if (awake === this.awake || this.#over || this.#stop.aborted) return;
     if (!awake) {
       this.#hold!();
       this.#hold = undefined;
@@ -145,17 +150,20 @@ export class ProcessWorker implements WorkerHandle {
     try {
       while (this.awake) {
         if (this.#end.tryReceive(this.#message) !== undefined) continue;
-        const { packet } = (await this.#end.receive())!;
+        const { packet } = (await this.#end.receive({ signal: this.#stop }))!;
         this.#message(packet);
       }
     } catch (error) {
       // It is about to end: that is told by its exit.
-      if (!(error instanceof ConnectionClosedError)) throw error;
+      if (error !== ENDED && !(error instanceof ConnectionClosedError)) {
+        throw error;
+      }
     } finally {
       this.#reading = false;
     }
   }
 
+  /** Reads what is there, once nobody else does. */
   #drain(): void {
     try {
       while (this.#end.tryReceive(this.#message) !== undefined);
@@ -166,6 +174,8 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   async #ended({ exitCode, signal }: ExitStatus): Promise<void> {
+    // What a pending read was about to get is the next message again.
+    this.#stopper.abort(ENDED);
     this.#drain();
     await this.#stderr.finished;
     this.#events.ended({ exitCode, signal, stderr: this.#stderr.text });

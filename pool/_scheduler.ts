@@ -135,9 +135,22 @@ export class PoolWorker {
   readonly slots: boolean[] = new Array<boolean>(SLOTS).fill(false);
   /** It is to be killed: a task that was given up goes on. */
   stopKill: (() => void) | undefined;
+  /** Where it was when it was looked at: batch and task. */
+  #lastLook = "";
 
   constructor(handle: WorkerHandle) {
     this.handle = handle;
+  }
+
+  /** Whether it is at the same task as when it was looked at before. */
+  get isStuck(): boolean {
+    const [first] = this.batches;
+    const look = first === undefined
+      ? ""
+      : `${first.id} ${this.handle.board!.range(first.slot).next}`;
+    const isStuck = look === this.#lastLook && look !== "";
+    this.#lastLook = look;
+    return isStuck;
   }
 }
 
@@ -418,6 +431,7 @@ export class Scheduler implements TaskRunner {
     }
     while (work.waiting > 0) {
       const { start, items } = work.take(MAX_ITEMS);
+      this.counts.failed += items.length;
       for (let i = 0; i < items.length; i++) {
         work.settled(start + i, { ok: false, error });
       }
@@ -535,7 +549,8 @@ export class Scheduler implements TaskRunner {
 
   #sendItems(worker: PoolWorker, source: ItemSource): void {
     const { fn } = source;
-    const size = Math.min(
+    // What a far worker had done when it dies is only known of the last one.
+    const size = source.isDurable && !worker.isNear ? 1 : Math.min(
       source.chunksize ??
         this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, source.waiting),
       MAX_BATCH,
@@ -545,9 +560,9 @@ export class Scheduler implements TaskRunner {
     let packet: Packet;
     try {
       packet = hub.pack(items, "items", undefined, true);
-    } catch (error) {
+    } catch {
       // One of them cannot be sent: the others can.
-      return this.#sendEach(source, start, items, error);
+      return this.#leaveOut(source, start, items);
     }
     const batch: Batch = {
       kind: "items",
@@ -572,30 +587,25 @@ export class Scheduler implements TaskRunner {
     }, refs);
   }
 
-  #sendEach(
-    source: ItemSource,
-    start: number,
-    items: unknown[],
-    error: unknown,
-  ): void {
-    if (items.length === 1) {
-      return source.settled(start, { ok: false, error });
-    }
-    const good: unknown[] = [];
+  /** Fails those that cannot be sent; the others are next. */
+  #leaveOut(source: ItemSource, start: number, items: unknown[]): void {
+    let good: unknown[] = [];
+    const putBack = (end: number) => {
+      if (good.length > 0) source.putBack(end - good.length, good);
+      good = [];
+    };
     items.forEach((item, i) => {
+      const index = start + i;
       try {
-        hub.dropPacket(hub.pack([item], "items"));
+        hub.dropPacket(hub.pack(item, `items[${index}]`));
         good.push(item);
       } catch (error) {
-        if (good.length > 0) {
-          source.putBack(start + i - good.length, good.splice(0));
-        }
-        source.settled(start + i, { ok: false, error });
+        putBack(index);
+        this.counts.failed++;
+        source.settled(index, { ok: false, error });
       }
     });
-    if (good.length > 0) {
-      source.putBack(start + items.length - good.length, good);
-    }
+    putBack(start + items.length);
   }
 
   #newBatch(worker: PoolWorker, fn: FunctionEntry, count: number) {
@@ -677,11 +687,8 @@ export class Scheduler implements TaskRunner {
   #lookLater(): void {
     this.#stopLook ??= startTimer(() => {
       this.#stopLook = undefined;
-      const due = performance.now() - LOOK_AFTER;
       for (const worker of this.workers) {
-        if (worker.batches.some(({ sentAt }) => sentAt < due)) {
-          this.#settleStaged(worker);
-        }
+        if (worker.isNear && worker.isStuck) this.#settleStaged(worker);
       }
       if (!this.#isWaiting) this.#balance();
       this.#dispatch();
@@ -941,8 +948,11 @@ export class Scheduler implements TaskRunner {
       for (let i = 0; i < begun; i++) {
         if (batch.settled[i] !== 0) continue;
         const lost = error();
-        // It was at the last one; what is not durable went down with it.
-        if (batch.kind === "items") named(lost, batch.start + begun - 1);
+        // It was at the last one, and what is not durable went down with it;
+        // of a far one it is only known that it was none before this.
+        if (batch.kind === "items") {
+          named(lost, batch.start + (worker.isNear ? begun - 1 : i));
+        }
         this.#lost(batch, i, lost);
       }
       // Those that it had not begun are as they were.

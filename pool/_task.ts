@@ -97,6 +97,8 @@ export class Task {
     const sink = this.#sink;
     if (sink === undefined) return false;
     this.#sink = undefined;
+    // Nobody gets what is in it.
+    if (this.state === "queued") hub.dropPacket(this.args);
     this.state = "settled";
     if (this.#listeners !== undefined) {
       for (const listener of this.#listeners) listener();

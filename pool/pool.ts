@@ -596,6 +596,12 @@ export class Pool implements AsyncDisposable {
     checkItems(action, items);
     const { signal, timeout, onProgress } = options;
     signal?.throwIfAborted();
+    // An input that fails does so here.
+    const list = Array.isArray(items)
+      ? items.slice()
+      : isAsync(items)
+      ? undefined
+      : [...items];
     const fn = this.#functions.entry(action, target);
     let source: ListSource | undefined;
     const giveUp = (error: unknown) => {
@@ -641,11 +647,8 @@ export class Pool implements AsyncDisposable {
       else this.#scheduler.add(source);
     };
     this.#scheduler.opened(map);
-    if (Array.isArray(items)) begin(items.slice());
-    else if (Symbol.iterator in items) begin([...items]);
-    else {
-      Array.fromAsync(items).then(begin, (error) => giveUp(error));
-    }
+    if (list !== undefined) begin(list);
+    else Array.fromAsync(items).then(begin, giveUp);
     return result;
   }
 
@@ -703,7 +706,7 @@ export class Pool implements AsyncDisposable {
     checkItems(action, items);
     const { signal, buffer } = options;
     signal?.throwIfAborted();
-    const input = Symbol.asyncIterator in items
+    const input = isAsync(items)
       ? items[Symbol.asyncIterator]()
       : items[Symbol.iterator]();
     const onAbort = () => source.stop(signal!.reason);
@@ -715,10 +718,8 @@ export class Pool implements AsyncDisposable {
         buffer,
         size: this.size,
         add: () => this.#scheduler.add(source),
-        over: () => {
-          signal?.removeEventListener("abort", onAbort);
-          this.#scheduler.finished(source);
-        },
+        allDone: () => this.#scheduler.finished(source),
+        over: () => signal?.removeEventListener("abort", onAbort),
       },
     );
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -901,6 +902,12 @@ function checkMapOptions(
       checkInteger(action, name, options[name], 1);
     }
   }
+}
+
+function isAsync(
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+): items is AsyncIterable<unknown> {
+  return typeof items === "object" && Symbol.asyncIterator in items;
 }
 
 function checkItems(action: string, items: unknown): void {
