@@ -542,7 +542,9 @@ export class Pool implements AsyncDisposable {
    * Calls a function with each item; gives the results in the order of the items.
    *
    * Python: `Pool.map`. All items run, also when one fails; the error of the
-   * first one that failed is thrown then, with its `index`.
+   * first one that failed is thrown then, with its `index`. Where a worker ends
+   * that is reached by messages only, and several items went to it together,
+   * `index` is that of the first one that may have been the cause.
    *
    * @throws {RangeError} If `chunksize` is not an integer >= 1.
    */
