@@ -225,6 +225,11 @@ export class Agent {
     return true;
   }
 
+  /** Whether a sleep that does not block is under way. */
+  get isAsleep(): boolean {
+    return this.#asleep;
+  }
+
   /** Whether it is in the middle of a transaction. */
   get isBusy(): boolean {
     return this.#held > 0;

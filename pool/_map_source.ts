@@ -50,14 +50,22 @@ abstract class Source implements ItemSource {
     return count;
   }
 
-  take(count: number): { start: number; items: unknown[] } {
+  take(count: number): { start: number; items: unknown[]; attempt: number } {
     const first = this.back[0];
-    if (first === undefined) return this.takeNew(count);
+    if (first === undefined) return { ...this.takeNew(count), attempt: 1 };
     const { start } = first;
-    const items = first.items.splice(0, count);
+    const attempt = this.#attempt(start);
+    // Those that go together are at the same attempt.
+    let most = 1;
+    while (most < count && this.#attempt(start + most) === attempt) most++;
+    const items = first.items.splice(0, most);
     if (first.items.length === 0) this.back.shift();
     else this.back[0] = { start: start + items.length, items: first.items };
-    return { start, items };
+    return { start, items, attempt };
+  }
+
+  #attempt(index: number): number {
+    return (this.#retried?.get(index) ?? 0) + 1;
   }
 
   putBack(start: number, items: unknown[]): void {
@@ -153,7 +161,7 @@ export class ListSource extends Source {
 const AHEAD = 4;
 
 /** The most, if nothing else is said. */
-const MAX_AHEAD = 0x1000;
+const MAX_AHEAD = 0x400;
 
 /** As many as are done in this time, in milliseconds, may be under way. */
 const AHEAD_MS = 20;
@@ -349,6 +357,14 @@ export class StreamSource extends Source {
 
   /** The consumer asks for the next result. */
   next(): Promise<IteratorResult<unknown>> {
+    const ready = this.#consumers.length === 0 ? this.#nextReady() : undefined;
+    if (ready !== undefined) {
+      this.#taken++;
+      this.#settleConsumers();
+      return ready.ok
+        ? Promise.resolve({ done: false, value: ready.value })
+        : Promise.reject(ready.error);
+    }
     const consumer = Promise.withResolvers<IteratorResult<unknown>>();
     this.#consumers.push(consumer);
     this.#settleConsumers();

@@ -78,7 +78,7 @@ export interface ItemSource {
   /** How many wait to be handed out. */
   readonly waiting: number;
   /** Takes up to so many of them, which follow each other. */
-  take(count: number): { start: number; items: unknown[] };
+  take(count: number): { start: number; items: unknown[]; attempt: number };
   /** Some were not begun: they are next. */
   putBack(start: number, items: unknown[]): void;
   /**
@@ -282,11 +282,11 @@ export class Scheduler implements TaskRunner {
     const wasQueued = task.state === "queued";
     const place = wasQueued ? undefined : this.#placeOf(task);
     if (place !== undefined && this.#takeBackFrom(place)) {
-      task.settle({ ok: false, error });
+      this.#settleTask(task, { ok: false, error });
       this.#dispatchSoon();
       return true;
     }
-    if (!task.settle({ ok: false, error })) return false;
+    if (!this.#settleTask(task, { ok: false, error })) return false;
     if (place !== undefined) this.#stop(place.worker, task);
     this.#dispatchSoon();
     return wasQueued;
@@ -299,7 +299,7 @@ export class Scheduler implements TaskRunner {
     if (task.state === "queued") return this.giveUp(task, error);
     const place = this.#placeOf(task);
     if (place === undefined || !this.#takeBackFrom(place)) return false;
-    task.settle({ ok: false, error });
+    this.#settleTask(task, { ok: false, error });
     this.#dispatchSoon();
     return true;
   }
@@ -425,8 +425,7 @@ export class Scheduler implements TaskRunner {
 
   #fail(work: Task | ItemSource, error: unknown): void {
     if (!("waiting" in work)) {
-      this.counts.failed++;
-      work.settle({ ok: false, error });
+      this.#settleTask(work, { ok: false, error });
       return;
     }
     while (work.waiting > 0) {
@@ -555,7 +554,7 @@ export class Scheduler implements TaskRunner {
         this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, source.waiting),
       MAX_BATCH,
     );
-    const { start, items } = source.take(size);
+    const { start, items, attempt } = source.take(size);
     const refs: Ref[] = [];
     let packet: Packet;
     try {
@@ -583,6 +582,7 @@ export class Scheduler implements TaskRunner {
         (source.isSpread ? ItemsFlag.Spread : 0) |
           (source.isDurable ? ItemsFlag.Durable : 0),
       );
+      out.varint(attempt);
       writeValue(out, packet, refs);
     }, refs);
   }
@@ -894,10 +894,24 @@ export class Scheduler implements TaskRunner {
   }
 
   #settle(batch: Batch, index: number, outcome: TaskOutcome): void {
-    if (outcome.ok) this.counts.done++;
+    if (batch.kind === "calls") {
+      return void this.#settleTask(batch.tasks[index]!, outcome);
+    }
+    this.#count(outcome);
+    batch.source.settled(batch.start + index, outcome);
+  }
+
+  /** False when it was settled before. */
+  #settleTask(task: Task, outcome: TaskOutcome): boolean {
+    if (task.state === "settled") return false;
+    // First: whoever is told may look at the counts.
+    this.#count(outcome);
+    return task.settle(outcome);
+  }
+
+  #count({ ok }: TaskOutcome): void {
+    if (ok) this.counts.done++;
     else this.counts.failed++;
-    if (batch.kind === "calls") batch.tasks[index]!.settle(outcome);
-    else batch.source.settled(batch.start + index, outcome);
   }
 
   #started(worker: PoolWorker, id: number): void {
@@ -976,7 +990,15 @@ export class Scheduler implements TaskRunner {
     if (staged === undefined) return;
     const batch = worker.batches.find(({ id }) => id === staged.batch);
     if (batch === undefined) return;
-    this.#settleAll(worker, batch, new ByteReader(staged.bytes), []);
+    const input = new ByteReader(staged.bytes);
+    const first = input.varint();
+    input.pos = 0;
+    // What it sent before may still be on its way: they come in order.
+    const isNext = batch === worker.batches[0] &&
+      (first === 0 || batch.settled[first - 1] !== 0);
+    if (isNext || worker.state === "ended") {
+      this.#settleAll(worker, batch, input, []);
+    }
   }
 
   /** A task was in the hands of a worker that has ended. */

@@ -54,6 +54,7 @@ type Batch =
     | {
       readonly kind: "items";
       readonly fn: AnyFunction | Promise<AnyFunction>;
+      readonly attempt: number;
       readonly isSpread: boolean;
       readonly isDurable: boolean;
       readonly packet: Packet;
@@ -234,6 +235,7 @@ class Worker {
     const count = input.varint();
     const fn = this.#functions.get(input.varint())!;
     const flags = input.u8();
+    const attempt = input.varint();
     const packet = new ValueReader(refs).read(input);
     return {
       kind: "items",
@@ -241,6 +243,7 @@ class Worker {
       slot,
       count,
       fn,
+      attempt,
       isSpread: (flags & ItemsFlag.Spread) !== 0,
       isDurable: (flags & ItemsFlag.Durable) !== 0,
       packet: { ...packet, bytes: packet.bytes.slice() },
@@ -292,7 +295,7 @@ class Worker {
     let value: unknown;
     try {
       if (batch.kind === "items") {
-        this.#enter(NO_ID, 1);
+        this.#enter(NO_ID, batch.attempt);
         const args = argsOf(batch, index);
         const { fn } = batch;
         value = typeof fn === "function"
@@ -361,7 +364,7 @@ class Worker {
     }
     let value: unknown;
     try {
-      this.#enter(NO_ID, 1);
+      this.#enter(NO_ID, batch.attempt);
       const { fn } = batch;
       if (typeof fn !== "function") {
         const args = argsOf(batch, index);

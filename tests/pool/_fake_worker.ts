@@ -65,6 +65,7 @@ export class FakeWorker implements WorkerHandle {
       input.varint();
       input.varint();
       input.u8();
+      input.varint();
       const packet = new ValueReader(refs).read(input);
       this.batches.push({ id, slot, args: hub.unpack(packet) as unknown[] });
     }

@@ -4,6 +4,7 @@
 
 import { assertEquals, AssertionError } from "@std/assert";
 import { deadline } from "@std/async";
+import { homes } from "../../ipc/_homes.ts";
 import { liveResources } from "../../ipc/_live.ts";
 import { activeChildren } from "../../process/mod.ts";
 
@@ -211,6 +212,8 @@ export async function until(
 export async function assertNothingLive(): Promise<void> {
   // Whoever is told of a process's end may be told before all is closed.
   await new Promise((resolve) => setTimeout(resolve, 0));
+  // A sleep that nobody needs any more ends in a moment.
+  await until(() => homes.mapped?.isAsleep !== true, "This thread sleeps on");
   assertEquals(liveResources(), []);
 }
 
