@@ -68,7 +68,11 @@ abstract class Source implements ItemSource {
     return (this.#retried?.get(index) ?? 0) + 1;
   }
 
+  /** Whether what is left of it is not wanted any more. */
+  protected abstract readonly isOver: boolean;
+
   putBack(start: number, items: unknown[]): void {
+    if (this.isOver) return;
     this.back.push({ start, items });
     this.back.sort((a, b) => a.start - b.start);
   }
@@ -90,14 +94,17 @@ export class ListSource extends Source {
   readonly results: unknown[];
   readonly #over: (outcome: TaskOutcome) => void;
   readonly #onSettled: ((done: number, total: number) => void) | undefined;
+  readonly #abandoned: () => void;
   #isOver = false;
 
   constructor(
     settings: MapSettings,
     items: readonly unknown[],
     over: (outcome: TaskOutcome) => void,
-    { isDurable, onSettled }: {
+    { isDurable, abandoned, onSettled }: {
       isDurable: boolean;
+      /** Some of it goes on, and is not wanted any more. */
+      abandoned: () => void;
       onSettled?: ((done: number, total: number) => void) | undefined;
     },
   ) {
@@ -108,6 +115,11 @@ export class ListSource extends Source {
     this.results = new Array<unknown>(items.length);
     this.#over = over;
     this.#onSettled = onSettled;
+    this.#abandoned = abandoned;
+  }
+
+  protected get isOver(): boolean {
+    return this.#isOver;
   }
 
   get waiting(): number {
@@ -154,6 +166,7 @@ export class ListSource extends Source {
     this.#next = this.#items.length;
     this.back.length = 0;
     this.#over(outcome);
+    if (this.#left > 0) this.#abandoned();
   }
 }
 
@@ -180,6 +193,10 @@ export class StreamSource extends Source {
   readonly #add: () => void;
   readonly #allDone: () => void;
   readonly #over: () => void;
+  readonly #abandoned: () => void;
+  /** Whether the last that the consumer got was an error: it may stop there. */
+  #hasThrown = false;
+  #isClosing = false;
   /** Items that are done. */
   #done = 0;
   /** Read and not handed out. */
@@ -202,7 +219,7 @@ export class StreamSource extends Source {
   constructor(
     settings: MapSettings,
     input: Iterator<unknown> | AsyncIterator<unknown>,
-    { isOrdered, buffer, size, add, allDone, over }: {
+    { isOrdered, buffer, size, add, allDone, over, abandoned }: {
       isOrdered: boolean;
       buffer: number | undefined;
       size: number;
@@ -212,9 +229,12 @@ export class StreamSource extends Source {
       allDone: () => void;
       /** The consumer has all, or wants no more. */
       over: () => void;
+      /** Some of it goes on, and is not wanted any more. */
+      abandoned: () => void;
     },
   ) {
     super(settings);
+    this.#abandoned = abandoned;
     this.#input = input;
     this.#isOrdered = isOrdered;
     this.#buffer = buffer;
@@ -311,8 +331,48 @@ export class StreamSource extends Source {
     this.#settleConsumers();
   }
 
+  protected get isOver(): boolean {
+    return this.#stopped;
+  }
+
+  /**
+   * The pool takes no more. A loop that has got an error is over, most likely,
+   * and does not say so: nobody would read on.
+   */
+  closing(): void {
+    this.#isClosing = true;
+    this.#stopIfLeft();
+  }
+
+  /** Nobody can ask for more; somebody may still wait for what was asked for. */
+  unreachable(): void {
+    if (this.#consumers.length === 0) this.stop();
+  }
+
+  #stopIfLeft(): void {
+    if (!this.#isClosing || !this.#hasThrown) return;
+    setImmediate(() => {
+      if (this.#hasThrown && this.#consumers.length === 0) this.stop();
+    });
+  }
+
+  /** Gives a consumer a result. */
+  #give(
+    consumer: PromiseWithResolvers<IteratorResult<unknown>>,
+    outcome: TaskOutcome,
+  ): void {
+    this.#taken++;
+    if (outcome.ok) consumer.resolve({ done: false, value: outcome.value });
+    else {
+      consumer.reject(outcome.error);
+      this.#hasThrown = true;
+      this.#stopIfLeft();
+    }
+  }
+
   /** The next result, if it is there. */
   #nextReady(): TaskOutcome | undefined {
+    if (this.#stopped) return undefined;
     if (!this.#isOrdered) return this.#ready.shift();
     const outcome = this.#results.get(this.#taken);
     this.#results.delete(this.#taken);
@@ -324,10 +384,7 @@ export class StreamSource extends Source {
     while (this.#consumers.length > 0) {
       const outcome = this.#nextReady();
       if (outcome !== undefined) {
-        this.#taken++;
-        const consumer = this.#consumers.shift()!;
-        if (outcome.ok) consumer.resolve({ done: false, value: outcome.value });
-        else consumer.reject(outcome.error);
+        this.#give(this.#consumers.shift()!, outcome);
         continue;
       }
       if (!this.#inputEnded || this.#taken < this.#count) break;
@@ -357,14 +414,7 @@ export class StreamSource extends Source {
 
   /** The consumer asks for the next result. */
   next(): Promise<IteratorResult<unknown>> {
-    const ready = this.#consumers.length === 0 ? this.#nextReady() : undefined;
-    if (ready !== undefined) {
-      this.#taken++;
-      this.#settleConsumers();
-      return ready.ok
-        ? Promise.resolve({ done: false, value: ready.value })
-        : Promise.reject(ready.error);
-    }
+    this.#hasThrown = false;
     const consumer = Promise.withResolvers<IteratorResult<unknown>>();
     this.#consumers.push(consumer);
     this.#settleConsumers();
@@ -380,7 +430,12 @@ export class StreamSource extends Source {
     while (this.#read.shift() !== undefined || this.#read.length > 0);
     this.back.length = 0;
     this.#results.clear();
+    while (this.#ready.shift() !== undefined);
     this.#taken = this.#count;
+    if (error !== undefined && this.#consumers.length === 0) {
+      // Whoever comes next is told.
+      this.#readError = { error };
+    }
     while (this.#consumers.length > 0) {
       const consumer = this.#consumers.shift()!;
       if (error === undefined) {
@@ -397,6 +452,7 @@ export class StreamSource extends Source {
     }
     this.#allDone();
     this.#over();
+    if (this.#done < this.#count) this.#abandoned();
   }
 }
 

@@ -33,6 +33,11 @@ const ENDED = new Error("The worker has ended");
 /** How many lines of a worker's stderr are kept. */
 const STDERR_LINES = 20;
 
+/** A copy: whoever reads it may read other messages meanwhile. */
+function keptPacket({ bytes, refs }: Packet): Packet {
+  return { bytes: bytes.slice(), refs };
+}
+
 /** See the file comment. */
 export class ProcessWorker implements WorkerHandle {
   readonly name: string;
@@ -48,7 +53,6 @@ export class ProcessWorker implements WorkerHandle {
   #reading = false;
   readonly #stopper = new AbortController();
   readonly #stop: AbortSignal = this.#stopper.signal;
-  #over = false;
   #sending: Promise<unknown> | undefined;
 
   constructor(
@@ -111,13 +115,23 @@ export class ProcessWorker implements WorkerHandle {
     });
   }
 
+  get isEnding(): boolean {
+    return this.#stop.aborted;
+  }
+
   get pid(): number {
     return this.#child.pid;
   }
 
   send(packet: Packet): void {
-    if (this.#over) return hub.dropPacket(packet);
-    if (this.#sending === undefined && this.#end.trySend(packet)) return;
+    if (this.isEnding) return hub.dropPacket(packet);
+    try {
+      if (this.#sending === undefined && this.#end.trySend(packet)) return;
+    } catch (error) {
+      if (!(error instanceof ConnectionClosedError)) throw error;
+      // Its end is about to be told; the packet was dropped.
+      return;
+    }
     const kept = { ...packet, bytes: packet.bytes.slice() };
     const sending: Promise<unknown> = this.#end.sendLater(kept)
       .catch(() => {}) // Its end is told by its exit.
@@ -132,7 +146,7 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   set awake(awake: boolean) {
-    if (awake === this.awake || this.#over || this.#stop.aborted) return;
+    if (awake === this.awake || this.isEnding) return;
     if (!awake) {
       this.#hold!();
       this.#hold = undefined;
@@ -142,16 +156,16 @@ export class ProcessWorker implements WorkerHandle {
     if (!this.#reading) this.#read();
   }
 
-  readonly #message = (packet: Packet): void => this.#events.message(packet);
-
   /** Reads messages while there is something to do. */
   async #read(): Promise<void> {
     this.#reading = true;
     try {
       while (this.awake) {
-        if (this.#end.tryReceive(this.#message) !== undefined) continue;
-        const { packet } = (await this.#end.receive({ signal: this.#stop }))!;
-        this.#message(packet);
+        const got = this.#end.tryReceive(keptPacket);
+        this.#events.message(
+          got?.value ??
+            (await this.#end.receive({ signal: this.#stop }))!.packet,
+        );
       }
     } catch (error) {
       // It is about to end: that is told by its exit.
@@ -166,7 +180,9 @@ export class ProcessWorker implements WorkerHandle {
   /** Reads what is there, once nobody else does. */
   #drain(): void {
     try {
-      while (this.#end.tryReceive(this.#message) !== undefined);
+      for (let got; (got = this.#end.tryReceive(keptPacket)) !== undefined;) {
+        this.#events.message(got.value);
+      }
     } catch (error) {
       // All was read.
       if (!(error instanceof ConnectionClosedError)) throw error;
@@ -176,13 +192,15 @@ export class ProcessWorker implements WorkerHandle {
   async #ended({ exitCode, signal }: ExitStatus): Promise<void> {
     // What a pending read was about to get is the next message again.
     this.#stopper.abort(ENDED);
-    this.#drain();
-    await this.#stderr.finished;
-    this.#events.ended({ exitCode, signal, stderr: this.#stderr.text });
-    this.#over = true;
-    this.#hold?.();
-    this.#hold = undefined;
-    this.#close();
+    try {
+      this.#drain();
+    } finally {
+      await this.#stderr.finished;
+      this.#events.ended({ exitCode, signal, stderr: this.#stderr.text });
+      this.#hold?.();
+      this.#hold = undefined;
+      this.#close();
+    }
   }
 
   #close(): void {

@@ -131,6 +131,8 @@ export class PoolWorker {
   given = 0;
   readonly batches: Batch[] = [];
   readonly functions: Set<number> = new Set();
+  /** Whether anything came of it so far. */
+  isProven = false;
   /** Slots of batches, by whether they are taken. */
   readonly slots: boolean[] = new Array<boolean>(SLOTS).fill(false);
   /** It is to be killed: a task that was given up goes on. */
@@ -162,6 +164,14 @@ export interface SchedulerEvents {
   progress?(worker: PoolWorker, value: unknown): void;
   /** One was run: for the trace. */
   ran?(worker: PoolWorker, name: string, count: number, ms: number): void;
+}
+
+/** Something that goes on and may add more. */
+export interface OpenWork {
+  /** The pool ends now: it is settled with this error. */
+  end(error: unknown): void;
+  /** The pool takes nothing new. */
+  closing?(): void;
 }
 
 /** How a scheduler works. */
@@ -298,7 +308,11 @@ export class Scheduler implements TaskRunner {
     if (task.state === "settled") return false;
     if (task.state === "queued") return this.giveUp(task, error);
     const place = this.#placeOf(task);
-    if (place === undefined || !this.#takeBackFrom(place)) return false;
+    if (place === undefined) return false;
+    if (!this.#takeBackFrom(place)) {
+      this.#dispatchSoon();
+      return false;
+    }
     this.#settleTask(task, { ok: false, error });
     this.#dispatchSoon();
     return true;
@@ -350,23 +364,63 @@ export class Scheduler implements TaskRunner {
   /** Puts some of a batch back into the queue, at its front. */
   #requeue(batch: Batch, start: number, end: number): void {
     if (end <= start) return;
-    if (batch.kind === "items") {
-      const { source } = batch;
-      source.putBack(batch.start + start, batch.items.slice(start, end));
-      const queue = this.#queueOf(source.priority);
-      // It goes on from the front, wherever it was.
-      if (source.isQueued) queue.remove((one) => one === source);
-      source.isQueued = true;
-      queue.unshift(source);
+    const isRunning = this.#state === "open" || this.#state === "closing";
+    if (!isRunning) {
+      for (let i = start; i < end; i++) this.#settleOnce(batch, i);
       return;
     }
+    if (batch.kind === "items") return this.#requeueItems(batch, start, end);
     for (let i = end - 1; i >= start; i--) {
       const task = batch.tasks[i]!;
       if (task.state === "settled") continue;
+      try {
+        task.renew();
+      } catch (error) {
+        this.#settleTask(task, { ok: false, error });
+        continue;
+      }
       task.state = "queued";
-      task.renew();
       this.#queueOf(task.priority).unshift(task);
     }
+  }
+
+  #requeueItems(
+    batch: Batch & { kind: "items" },
+    start: number,
+    end: number,
+  ): void {
+    const { source } = batch;
+    for (let i = start; i < end; i++) {
+      if (batch.settled[i] !== 0) continue;
+      const first = i;
+      while (i < end && batch.settled[i] === 0) i++;
+      source.putBack(batch.start + first, batch.items.slice(first, i));
+    }
+    if (source.waiting === 0) return;
+    const queue = this.#queueOf(source.priority);
+    // It goes on from the front, wherever it was.
+    if (source.isQueued) queue.remove((one) => one === source);
+    source.isQueued = true;
+    queue.unshift(source);
+  }
+
+  /** Settles one of a batch with the error of the pool's end. */
+  #settleOnce(batch: Batch, index: number): void {
+    if (batch.settled[index] !== 0) return;
+    batch.settled[index] = 1;
+    this.#settle(batch, index, { ok: false, error: this.#endError() });
+  }
+
+  /** What is under way of a source is not wanted any more. */
+  abandon(source: ItemSource): void {
+    for (const worker of this.workers) {
+      for (const batch of worker.batches) {
+        if (batch.kind !== "items" || batch.source !== source) continue;
+        if (worker.isNear) this.#takeBack(worker, batch, batch.end);
+        this.#killLater(worker, batch);
+      }
+    }
+    this.#dispatchSoon();
   }
 
   /** A task that runs is not wanted any more. */
@@ -375,8 +429,19 @@ export class Scheduler implements TaskRunner {
       out.u8(ToWorker.Cancel);
       out.varint(task.id);
     });
+    const batch = worker.batches.find((batch) =>
+      batch.kind === "calls" && batch.tasks.includes(task)
+    );
+    if (batch !== undefined) this.#killLater(worker, batch);
+  }
+
+  /** Ends a worker with a batch that nobody wants, if that goes on. */
+  #killLater(worker: PoolWorker, batch: Batch): void {
     worker.stopKill ??= startTimer(
-      () => worker.handle.kill(),
+      () => {
+        worker.stopKill = undefined;
+        if (worker.batches[0] === batch) worker.handle.kill();
+      },
       this.#options.killGrace,
     );
   }
@@ -384,7 +449,7 @@ export class Scheduler implements TaskRunner {
   // ---- Handing out ----
 
   #dispatch(): void {
-    if (this.#state === "ended" || this.#state === "terminating") return;
+    if (this.#state !== "open" && this.#state !== "closing") return;
     for (const one of this.#queues) {
       for (let work = one.queue.peek(); work !== undefined;) {
         if (!this.#handOut(work, one.queue)) return this.#rest();
@@ -448,9 +513,10 @@ export class Scheduler implements TaskRunner {
     for (const worker of this.workers) {
       if (worker.state === "starting") starting++;
       const { maxTasksPerWorker = Infinity } = this.#options;
-      if (worker.state !== "ready" || worker.given >= maxTasksPerWorker) {
-        continue;
-      }
+      if (
+        worker.state !== "ready" || worker.given >= maxTasksPerWorker ||
+        worker.handle.isEnding
+      ) continue;
       if (worker.batches.length === 0) return worker;
       if (
         mayGoAhead && worker.isNear && worker.batches.length === 1 &&
@@ -469,7 +535,8 @@ export class Scheduler implements TaskRunner {
       const wanted = Math.min(room, this.#waiting - starting);
       for (let i = 0; i < wanted; i++) this.#startWorker();
     } catch (error) {
-      this.#break(error);
+      // Those that are there go on; else nobody does.
+      if (this.workers.size === 0) this.#break(error);
     }
   }
 
@@ -723,19 +790,21 @@ export class Scheduler implements TaskRunner {
     );
     this.workers.add(worker);
     const { init } = this.#options;
-    const refs: Ref[] = [];
-    const send = () =>
+    const send = () => {
+      const args = init?.pack() ?? EMPTY_LIST;
+      const refs: Ref[] = [];
       this.#sendTo(worker, (out) => {
         out.u8(ToWorker.Init);
         writeValue(out, init?.fn.located ?? NOTHING, refs);
-        writeValue(out, init?.pack() ?? EMPTY_LIST, refs);
+        writeValue(out, args, refs);
       }, refs);
+    };
     this.#options.events?.workerStarted?.(worker);
     if (init === undefined || init.fn.located !== undefined) return send();
     init.fn.ready.then(() => {
-      if (init.fn.failure === undefined) send();
-      else this.#break(init.fn.failure);
-    });
+      if (init.fn.failure !== undefined) throw init.fn.failure;
+      send();
+    }).catch((error) => this.#break(error));
   }
 
   #received(worker: PoolWorker, { bytes, refs }: Packet): void {
@@ -744,7 +813,6 @@ export class Scheduler implements TaskRunner {
       case ToPool.Ready:
         worker.isNear = input.u8() === 1;
         if (worker.state === "starting") worker.state = "ready";
-        this.#startFailures = 0;
         return this.#dispatch();
       case ToPool.InitFailed: {
         const error = this.#unpack(new ValueReader(refs).read(input));
@@ -823,6 +891,8 @@ export class Scheduler implements TaskRunner {
 
   #learn(worker: PoolWorker, batch: Batch, count: number, spent: number): void {
     if (count === 0) return;
+    worker.isProven = true;
+    this.#startFailures = 0;
     batch.fn.learn(count, spent);
     worker.times.ran(count, spent);
     this.#options.events?.ran?.(worker, batch.fn.name, count, spent);
@@ -928,7 +998,8 @@ export class Scheduler implements TaskRunner {
         ),
       );
     }, timeout);
-    task.onSettled(stopTimer);
+    task.stopTimer?.();
+    task.stopTimer = stopTimer;
   }
 
   /** Lets a worker end by itself, once it has nothing to do. */
@@ -944,42 +1015,52 @@ export class Scheduler implements TaskRunner {
   }
 
   #workerEnded(worker: PoolWorker, end: WorkerEnd): void {
-    const wasReady = worker.state !== "starting";
-    const wasExpected = worker.state === "retiring";
+    const wasStarting = worker.state === "starting";
+    const wasRetiring = worker.state === "retiring";
+    const wasGiven = worker.batches.length > 0;
     worker.state = "ended";
     worker.stopKill?.();
     this.workers.delete(worker);
     this.#options.events?.workerEnded?.(worker, end);
     this.#settleStaged(worker);
-    const error = () => lostError(worker, end);
-    let isFirst = true;
-    for (const batch of worker.batches.splice(0)) {
-      const { next } = worker.isNear
-        ? worker.handle.board!.range(batch.slot)
-        : { next: isFirst ? batch.end : 0 };
-      isFirst = false;
-      const begun = Math.min(next, batch.end);
-      for (let i = 0; i < begun; i++) {
+    const error = () => lostError(worker, end, wasStarting);
+    const batches = worker.batches.splice(0);
+    let hasLost = false;
+    const begun = batches.map((batch, place) => {
+      // Of a far one it is not known: it had one batch at most.
+      const next = worker.isNear
+        ? worker.handle.board!.range(batch.slot).next
+        : place === 0
+        ? batch.end
+        : 0;
+      return Math.min(next, batch.end);
+    });
+    batches.forEach((batch, place) => {
+      for (let i = 0; i < begun[place]!; i++) {
         if (batch.settled[i] !== 0) continue;
+        hasLost = true;
         const lost = error();
         // It was at the last one, and what is not durable went down with it;
         // of a far one it is only known that it was none before this.
         if (batch.kind === "items") {
-          named(lost, batch.start + (worker.isNear ? begun - 1 : i));
+          named(lost, batch.start + (worker.isNear ? begun[place]! - 1 : i));
         }
         this.#lost(batch, i, lost);
       }
-      // Those that it had not begun are as they were.
-      this.#requeue(batch, Math.min(next, batch.end), batch.end);
+    });
+    // Those that it had not begun are as they were: the first at the front.
+    for (let place = batches.length - 1; place >= 0; place--) {
+      const batch = batches[place]!;
+      this.#requeue(batch, begun[place]!, batch.end);
     }
+    const wasVain = wasStarting || (wasGiven && !worker.isProven && !hasLost);
+    if (hasLost) this.#startFailures = 0;
     if (
-      !wasReady && !wasExpected && ++this.#startFailures >= MAX_START_FAILURES
-    ) {
-      this.#break(error());
-    }
-    if (this.workers.size === 0 && this.#state === "terminating") this.#end();
-    if (this.#state === "broken" && this.workers.size === 0) {
-      this.#ended.resolve();
+      wasVain && !wasRetiring && ++this.#startFailures >= MAX_START_FAILURES
+    ) this.#break(error());
+    if (this.workers.size === 0) {
+      if (this.#state === "terminating") this.#end();
+      if (this.#state === "broken") this.#ended.resolve();
     }
     this.#dispatch();
   }
@@ -1006,15 +1087,16 @@ export class Scheduler implements TaskRunner {
     this.counts.lost++;
     const { onWorkerLost = "fail", retries = 1 } = this.#options;
     const mayRetry = onWorkerLost === "retry" && this.#state !== "terminating";
-    batch.settled[index] = 1;
     if (batch.kind === "items") {
       const { source } = batch;
       if (!mayRetry || !source.mayRetry(batch.start + index, retries)) {
+        batch.settled[index] = 1;
         return this.#settle(batch, index, { ok: false, error });
       }
       this.#requeue(batch, index, index + 1);
       return;
     }
+    batch.settled[index] = 1;
     const task = batch.tasks[index]!;
     if (!mayRetry || task.attempt > retries || task.state === "settled") {
       return this.#settle(batch, index, { ok: false, error });
@@ -1034,11 +1116,11 @@ export class Scheduler implements TaskRunner {
 
   /** Nothing more can run: everything fails. */
   #break(error: unknown): void {
-    if (this.#state === "broken" || this.#state === "ended") return;
-    const wasTerminating = this.#state === "terminating";
-    if (!wasTerminating) this.#state = "broken";
-    this.#failure = error instanceof Error ? error : new Error(String(error));
-    this.#settleEverything(() => this.#brokenError());
+    if (this.#state === "open" || this.#state === "closing") {
+      this.#state = "broken";
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#settleEverything();
+    }
     for (const { handle } of this.workers) {
       handle.awake = true;
       handle.kill();
@@ -1047,49 +1129,50 @@ export class Scheduler implements TaskRunner {
   }
 
   #refuse(work: Task | ItemSource): void {
-    this.#fail(
-      work,
-      this.#state === "broken" ? this.#brokenError() : terminatedError(),
-    );
+    this.#fail(work, this.#endError());
+  }
+
+  /** What becomes of that which is not done when the pool ends. */
+  #endError(): Error {
+    return this.#state === "broken" ? this.#brokenError() : terminatedError();
   }
 
   get #isOver(): boolean {
     return this.#state === "terminating" || this.#state === "ended";
   }
 
-  readonly #openWork = new Set<object>();
+  readonly #openWork = new Set<OpenWork>();
 
   /** Something goes on that may add more, also after a close. */
-  opened(work: object): void {
+  opened(work: OpenWork): void {
     this.#openWork.add(work);
   }
 
   /** It is over. */
-  finished(work: object): void {
+  finished(work: OpenWork): void {
     if (this.#openWork.delete(work)) this.#dispatchSoon();
   }
 
-  #settleEverything(error: () => unknown): void {
+  /** Whoever is told may ask for more: that is settled, too. */
+  #settleEverything(): void {
     for (const { queue } of this.#queues) {
       for (let work; (work = queue.shift()) !== undefined;) {
-        this.#fail(work, error());
+        this.#fail(work, this.#endError());
       }
     }
     for (const worker of this.workers) {
       for (const batch of worker.batches) {
-        for (let i = 0; i < batch.end; i++) {
-          if (batch.settled[i] !== 0) continue;
-          batch.settled[i] = 1;
-          this.#settle(batch, i, { ok: false, error: error() });
-        }
+        for (let i = 0; i < batch.end; i++) this.#settleOnce(batch, i);
       }
     }
+    for (const work of [...this.#openWork]) work.end(this.#endError());
   }
 
   /** Takes no more; ends the workers when all is done. */
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "closing";
+    for (const work of [...this.#openWork]) work.closing?.();
     this.#dispatchSoon();
   }
 
@@ -1097,7 +1180,7 @@ export class Scheduler implements TaskRunner {
   async terminate(grace: number): Promise<void> {
     if (this.#state === "open" || this.#state === "closing") {
       this.#state = "terminating";
-      this.#settleEverything(terminatedError);
+      this.#settleEverything();
       for (const { handle } of this.workers) {
         handle.awake = true;
         handle.end(grace);
@@ -1139,7 +1222,11 @@ function terminatedError(): CancelledError {
   return new CancelledError("The pool was terminated before the task was done");
 }
 
-function lostError(worker: PoolWorker, end: WorkerEnd): WorkerLostError {
+function lostError(
+  worker: PoolWorker,
+  end: WorkerEnd,
+  wasStarting: boolean,
+): WorkerLostError {
   const { name, pid } = worker.handle;
   const { exitCode, signal, stderr } = end;
   const how = signal === null
@@ -1147,9 +1234,9 @@ function lostError(worker: PoolWorker, end: WorkerEnd): WorkerLostError {
     : `was ended by ${signal}`;
   const lastLine = stderr.trimEnd().split("\n").at(-1) ?? "";
   return new WorkerLostError(
-    `Worker "${name}" (pid ${pid}) ${how} while it ran the task${
-      lastLine === "" ? "" : `: ${lastLine}`
-    }`,
+    `Worker "${name}" (pid ${pid}) ${how} ${
+      wasStarting ? "before it was ready" : "while it ran the task"
+    }${lastLine === "" ? "" : `: ${lastLine}`}`,
     { worker: name, pid, exitCode, signal, stderr },
   );
 }

@@ -126,8 +126,9 @@ export class SharedBoard {
 
   /** They were sent. */
   clear(): void {
-    Atomics.add(this.#words, Word.Epoch, 1);
+    // In this order: whoever sees the new epoch sees no old results.
     Atomics.store(this.#words, Word.Length, 0);
+    Atomics.add(this.#words, Word.Epoch, 1);
   }
 }
 

@@ -53,6 +53,8 @@ export class Task {
   /** Who is told, and how. */
   #sink: object | undefined;
   readonly #tell: Tell<never>;
+  /** Stops the clock of the run. */
+  stopTimer: (() => void) | undefined;
   #listeners: (() => void)[] | undefined;
 
   constructor(
@@ -77,8 +79,12 @@ export class Task {
     this.isWatched = isWatched;
   }
 
-  /** It goes to another worker: handles can be sent once only. */
+  /**
+   * It goes to another worker: handles can be sent once only. Throws when the
+   * arguments cannot be sent any more: some were transferred.
+   */
   renew(): void {
+    this.stopTimer?.();
     if (this.#values !== undefined) this.args = hub.pack(this.#values, "args");
   }
 
@@ -100,6 +106,7 @@ export class Task {
     // Nobody gets what is in it.
     if (this.state === "queued") hub.dropPacket(this.args);
     this.state = "settled";
+    this.stopTimer?.();
     if (this.#listeners !== undefined) {
       for (const listener of this.#listeners) listener();
     }

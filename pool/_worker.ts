@@ -135,14 +135,13 @@ class Worker {
   }
 
   async #read(): Promise<void> {
-    const read = (packet: Packet) => this.#received(packet);
     while (!this.#exiting) {
-      if (this.#end.tryReceive(read) !== undefined) continue;
-      const { packet } = (await this.#end.receive())!;
-      read(packet);
+      const got = this.#end.tryReceive(keptPacket);
+      this.#received(got?.value ?? (await this.#end.receive())!.packet);
     }
   }
 
+  /** A message, whose bytes are its own. */
   #received({ bytes, refs }: Packet): void {
     const input = new ByteReader(bytes);
     switch (input.u8()) {
@@ -154,7 +153,7 @@ class Worker {
         const { bytes } = new ValueReader(refs).read(input);
         // The pool packs a task.
         const task = hub.unpack({
-          bytes: bytes.slice(),
+          bytes,
           refs: NO_REFS,
         }) as Task;
         const loading = load(task);
@@ -187,14 +186,7 @@ class Worker {
 
   async #init(input: ByteReader, refs: readonly Ref[]): Promise<void> {
     const values = new ValueReader(refs);
-    const kept = (packet: Packet) => ({
-      ...packet,
-      bytes: packet.bytes.slice(),
-    });
-    const packets = [
-      kept(values.read(input)),
-      kept(values.read(input)),
-    ] as const;
+    const packets = [values.read(input), values.read(input)] as const;
     try {
       const task = hub.unpack(packets[0]) as Task | null;
       const args = hub.unpack(packets[1]) as unknown[];
@@ -215,7 +207,7 @@ class Worker {
     const slot = input.u8();
     const count = input.varint();
     const values = new ValueReader(refs);
-    const rest = new ByteReader(input.rest().slice());
+    const rest = new ByteReader(input.rest());
     const calls: Call[] = [];
     for (let i = 0; i < count; i++) {
       calls.push({
@@ -246,7 +238,7 @@ class Worker {
       attempt,
       isSpread: (flags & ItemsFlag.Spread) !== 0,
       isDurable: (flags & ItemsFlag.Durable) !== 0,
-      packet: { ...packet, bytes: packet.bytes.slice() },
+      packet,
       items: undefined,
     };
   }
@@ -263,16 +255,19 @@ class Worker {
     try {
       for (let batch; (batch = this.#batches.shift()) !== undefined;) {
         const isList = batch.kind === "items" && !batch.isDurable;
+        let begun = 0;
         for (
           let i = this.#next(batch, -1);
           i >= 0;
           i = this.#next(batch, i)
         ) {
+          begun = i + 1;
           const waiting = isList
             ? this.#runListed(batch as Batch & { kind: "items" }, i)
             : this.#runOne(batch, i);
           if (waiting !== undefined) await waiting;
         }
+        dropRest(batch, begun);
         if (this.#values.length > 0) this.#flushValues(batch);
         this.#flush(batch, true);
         if (this.#sending !== undefined) await this.#sending;
@@ -303,7 +298,10 @@ class Worker {
           : fn.then((fn) => fn(...args));
       } else {
         const call = batch.calls[index]!;
-        if (this.#cancelled.delete(call.id)) throw cancelled();
+        if (this.#cancelled.delete(call.id)) {
+          hub.dropPacket(call.args);
+          throw cancelled();
+        }
         this.#enter(call.id, call.attempt);
         const { fn } = call;
         const args = hub.unpack(call.args) as unknown[];
@@ -576,6 +574,22 @@ function boardOf(memory: SharedArray<"i32">): SharedBoard | undefined {
     // Without --allow-ffi the memory is out of reach: the pool is told.
     return undefined;
   }
+}
+
+/** Lets go of handles in tasks that were taken back. */
+function dropRest(batch: Batch, begun: number): void {
+  if (batch.kind === "items") {
+    if (batch.items === undefined) hub.dropPacket(batch.packet);
+    return;
+  }
+  for (let i = begun; i < batch.count; i++) {
+    hub.dropPacket(batch.calls[i]!.args);
+  }
+}
+
+/** A copy: tasks run while others are received. */
+function keptPacket({ bytes, refs }: Packet): Packet {
+  return { bytes: bytes.slice(), refs };
 }
 
 function itemsOf(batch: Batch & { kind: "items" }): readonly unknown[] {

@@ -14,7 +14,7 @@ export interface WorkerEnd {
 
 /** What a worker tells its scheduler. */
 export interface WorkerEvents {
-  /** A message. The packet's bytes are only there during the call. */
+  /** A message. */
   message(packet: Packet): void;
   /** It has ended, and all its messages have been told. Comes once. */
   ended(end: WorkerEnd): void;
@@ -27,6 +27,8 @@ export interface WorkerHandle {
   readonly pid: number;
   /** Memory that both reach, if the worker says that it reaches it. */
   readonly board: SharedBoard | undefined;
+  /** Whether its program has ended, which is told in a moment. */
+  readonly isEnding: boolean;
   /** Sends a message, in order. The packet's bytes may be changed afterwards. */
   send(packet: Packet): void;
   /**

@@ -3,7 +3,7 @@
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { TimeoutError } from "../ipc/errors.ts";
-import { checkFutures, type Future } from "./future.ts";
+import { checkFutures, type Future, whenDone } from "./future.ts";
 
 /**
  * Gives futures as they are done: those that are so already first. Python:
@@ -45,12 +45,12 @@ export async function* asCompleted<R>(
     news.resolve();
   };
   const onAbort = () => fail(signal!.reason);
-  for (const future of all) {
-    future.addDoneCallback(() => {
+  const forget = [...all].map((future) =>
+    whenDone(future as Future, () => {
       ready.push(future);
       news.resolve();
-    });
-  }
+    })
+  );
   let given = 0;
   const stopTimer = timeout === undefined ? undefined : startTimer(() => {
     const left = all.size - given;
@@ -70,6 +70,7 @@ export async function* asCompleted<R>(
       }
     }
   } finally {
+    for (const one of forget) one();
     stopTimer?.();
     signal?.removeEventListener("abort", onAbort);
   }

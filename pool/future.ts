@@ -14,6 +14,9 @@ export interface FutureWork {
   isRunning(): boolean;
 }
 
+/** Has something done when it is done; gives how to take that back. */
+export let whenDone: (future: Future, callback: () => unknown) => () => void;
+
 /** Makes a future. For this package only. */
 export let makeFuture: <R>() => Future<R>;
 
@@ -39,6 +42,11 @@ export let settleFuture: (future: Future, outcome: TaskOutcome) => void;
 export class Future<R = unknown> implements Waitable {
   static {
     makeFuture = () => new Future();
+    whenDone = (future, callback) => {
+      if (future.#outcome !== undefined) future.#call(callback);
+      else future.#callbacks.add(callback);
+      return () => future.#callbacks.delete(callback);
+    };
     setFutureWork = (future, work) => future.#work = work;
     settleFuture = (future, outcome) => future.#settle(outcome);
   }
@@ -47,7 +55,8 @@ export class Future<R = unknown> implements Waitable {
   #outcome: TaskOutcome | undefined;
   readonly #resolvers: PromiseWithResolvers<unknown> = Promise
     .withResolvers<unknown>();
-  readonly #callbacks: (() => unknown)[] = [];
+  /** In the order in which they were added. */
+  readonly #callbacks: Set<() => unknown> = new Set();
 
   private constructor() {
     // It may be read later, or by `exception()` alone.
@@ -58,7 +67,9 @@ export class Future<R = unknown> implements Waitable {
     this.#outcome = outcome;
     if (outcome.ok) this.#resolvers.resolve(outcome.value);
     else this.#resolvers.reject(outcome.error);
-    for (const callback of this.#callbacks.splice(0)) this.#call(callback);
+    const callbacks = [...this.#callbacks];
+    this.#callbacks.clear();
+    for (const callback of callbacks) this.#call(callback);
   }
 
   #call(callback: () => unknown): void {
@@ -145,9 +156,7 @@ export class Future<R = unknown> implements Waitable {
         'Cannot add a callback: "callback" must be a function',
       );
     }
-    const call = () => callback(this);
-    if (this.#outcome === undefined) this.#callbacks.push(call);
-    else this.#call(call);
+    whenDone(this as Future, () => callback(this));
   }
 
   /** Lets `wait` include the future: ready when it is done. */

@@ -263,10 +263,20 @@ const PROGRESS_INTERVAL = 100;
 /** How long workers may take to end politely, in milliseconds. */
 const TERMINATE_GRACE = 1000;
 
-/** So many unread failures are told one by one. */
-const MAX_UNREAD = 10;
+/** So many failures are kept for who may read them yet: then all are told. */
+const MAX_UNREAD = 100;
 
 const MIB = 2 ** 20;
+
+/** Pools with failures that nobody has read. */
+const unreadIn = new Set<Pool>();
+
+/** Tells them at the end of the program at last. */
+let tellUnread: (pool: Pool) => void;
+
+globalThis.addEventListener("unload", () => {
+  for (const pool of unreadIn) tellUnread(pool);
+});
 
 interface Defaults {
   readonly taskTimeout: number | undefined;
@@ -321,6 +331,7 @@ export const lazily: unique symbol = Symbol("multitask.lazily");
  */
 export class Pool implements AsyncDisposable {
   static {
+    tellUnread = (pool) => pool.#tellUnread();
     submitTo = (pool, future, fn, args, options) => {
       const task = pool.#submit(future, settleFuture, fn, args, options);
       setFutureWork(future, {
@@ -334,10 +345,14 @@ export class Pool implements AsyncDisposable {
   readonly #functions = new FunctionTable();
   readonly #defaults: Defaults;
   readonly #events = new EventTarget();
-  readonly #listening = new Map<string, number>();
+  readonly #listeners = new Map<string, Set<unknown>>();
   readonly #unread = new Map<object, unknown>();
   readonly #owner: ResultOwner = {
-    failedUnread: (result, error) => this.#unread.set(result, error),
+    failedUnread: (result, error) => {
+      unreadIn.add(this);
+      this.#unread.set(result, error);
+      if (this.#unread.size > MAX_UNREAD) this.#tellUnread();
+    },
     read: (result) => this.#unread.delete(result),
   };
   readonly #isDurable: boolean;
@@ -367,9 +382,10 @@ export class Pool implements AsyncDisposable {
     };
     this.#isDurable = onWorkerLost === "retry";
     this.#trace = options.trace ? new Trace() : undefined;
+    const initargs = [...options.initargs ?? []];
     const init = options.initializer === undefined ? undefined : {
       fn: this.#functions.entry(action, options.initializer),
-      pack: () => hub.pack([...options.initargs ?? []], "initargs"),
+      pack: () => hub.pack(initargs, "initargs"),
     };
     // What cannot be sent is told here.
     if (init !== undefined) hub.dropPacket(init.pack());
@@ -413,7 +429,7 @@ export class Pool implements AsyncDisposable {
     type: K,
     detail: PoolEventMap[K]["detail"],
   ): boolean {
-    if (!this.#listening.get(type)) return false;
+    if (!this.#listeners.get(type)?.size) return false;
     this.#events.dispatchEvent(new CustomEvent(type, { detail }));
     return true;
   }
@@ -429,7 +445,8 @@ export class Pool implements AsyncDisposable {
     listener: (event: PoolEventMap[K]) => void,
   ): void {
     this.#events.addEventListener(type, listener as EventListener);
-    this.#listening.set(type, (this.#listening.get(type) ?? 0) + 1);
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
   }
 
   /** Has a listener not called any more. */
@@ -438,8 +455,7 @@ export class Pool implements AsyncDisposable {
     listener: (event: PoolEventMap[K]) => void,
   ): void {
     this.#events.removeEventListener(type, listener as EventListener);
-    const count = this.#listening.get(type) ?? 0;
-    this.#listening.set(type, Math.max(0, count - 1));
+    this.#listeners.get(type)?.delete(listener);
   }
 
   // ---- One task ----
@@ -525,15 +541,14 @@ export class Pool implements AsyncDisposable {
   }
 
   #tellUnread(): void {
+    unreadIn.delete(this);
     const unread = [...this.#unread.values()];
     this.#unread.clear();
-    unread.slice(0, MAX_UNREAD).forEach((error) => {
-      if (this.#emit("unreaderror", { error })) return;
+    for (const error of unread) {
+      if (this.#emit("unreaderror", { error })) continue;
       console.error("A task of a pool failed, and nobody has read its result:");
       console.error(error);
-    });
-    const rest = unread.length - MAX_UNREAD;
-    if (rest > 0) console.error(`... and ${rest} more`);
+    }
   }
 
   // ---- Many items ----
@@ -606,7 +621,7 @@ export class Pool implements AsyncDisposable {
       : [...items];
     const fn = this.#functions.entry(action, target);
     let source: ListSource | undefined;
-    const giveUp = (error: unknown) => {
+    const giveUp = (error: unknown): void => {
       if (source === undefined) over({ ok: false, error });
       else source.finish({ ok: false, error });
     };
@@ -617,6 +632,7 @@ export class Pool implements AsyncDisposable {
         giveUp(new CancelledError("The map was cancelled"));
         return true;
       },
+      end: giveUp,
     };
     setWork(result as AsyncResult, map);
     const onAbort = () => giveUp(signal!.reason);
@@ -642,6 +658,7 @@ export class Pool implements AsyncDisposable {
         over,
         {
           isDurable: this.#isDurable,
+          abandoned: () => this.#scheduler.abandon(source!),
           onSettled: onProgress && progressOf(onProgress),
         },
       );
@@ -720,14 +737,19 @@ export class Pool implements AsyncDisposable {
         buffer,
         size: this.size,
         add: () => this.#scheduler.add(source),
-        allDone: () => this.#scheduler.finished(source),
+        allDone: () => this.#scheduler.finished(open),
         over: () => signal?.removeEventListener("abort", onAbort),
+        abandoned: () => this.#scheduler.abandon(source),
       },
     );
     signal?.addEventListener("abort", onAbort, { once: true });
-    this.#scheduler.opened(source);
+    const open = {
+      end: (error: unknown) => source.stop(error),
+      closing: () => source.closing(),
+    };
+    this.#scheduler.opened(open);
     source.fill();
-    return {
+    const results: AsyncIterableIterator<R> = {
       next: () => source.next() as Promise<IteratorResult<R>>,
       return: (value?: unknown) => {
         source.stop();
@@ -741,6 +763,9 @@ export class Pool implements AsyncDisposable {
         return this;
       },
     };
+    // Nobody can read on: nothing more need be done.
+    dropped.register(results, source);
+    return results;
   }
 
   // ---- The pool ----
@@ -839,6 +864,10 @@ export class Pool implements AsyncDisposable {
 }
 
 const NO_ARGS = hub.pack([]);
+
+const dropped = new FinalizationRegistry<StreamSource>((source) =>
+  source.unreachable()
+);
 
 function settingsOf(
   fn: ItemSource["fn"],

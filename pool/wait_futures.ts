@@ -2,7 +2,7 @@
 
 import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import { checkFutures, type Future } from "./future.ts";
+import { checkFutures, type Future, whenDone } from "./future.ts";
 
 /** Options of {@linkcode waitFutures}. */
 export interface WaitFuturesOptions extends WaitOptions {
@@ -75,7 +75,9 @@ export async function waitFutures<R>(
     if (await future.exception() !== null) enough.resolve();
   };
   if (left === 0) enough.resolve();
-  for (const future of all) future.addDoneCallback(look);
+  const forget = [...all].map((future) =>
+    whenDone(future as Future, () => look(future))
+  );
   const stopTimer = timeout === undefined
     ? undefined
     : startTimer(enough.resolve, timeout);
@@ -85,6 +87,7 @@ export async function waitFutures<R>(
     await enough.promise;
   } finally {
     isOver = true;
+    for (const one of forget) one();
     stopTimer?.();
     signal?.removeEventListener("abort", onAbort);
   }

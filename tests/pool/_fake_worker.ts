@@ -28,6 +28,7 @@ export class FakeWorker implements WorkerHandle {
   readonly pid = 1;
   readonly board: SharedBoard | undefined;
   awake = false;
+  readonly isEnding = false;
   readonly batches: GivenBatch[] = [];
   readonly cancelled: number[] = [];
   hasExit = false;

@@ -341,7 +341,7 @@ Deno.test("Scheduler names the item that a dead worker was at", async () => {
     { fn, isSpread: false, chunksize: 5, priority: 0 },
     [0, 1, 2, 3, 4],
     (outcome) => outcome.ok ? resolve(outcome.value) : reject(outcome.error),
-    { isDurable: false },
+    { isDurable: false, abandoned: () => {} },
   );
   world.scheduler.add(source);
   await turn();
