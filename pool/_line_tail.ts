@@ -28,8 +28,12 @@ export class LineTail {
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
-      for (let at = 0; at < bytes.length;) {
-        at += Deno.stderr.writeSync(bytes.subarray(at));
+      try {
+        for (let at = 0; at < bytes.length;) {
+          at += Deno.stderr.writeSync(bytes.subarray(at));
+        }
+      } catch {
+        // Nobody reads this process's; what a worker said last is kept.
       }
       this.#add(decoder.decode(bytes, { stream: true }));
     }

@@ -61,8 +61,11 @@ const MAX_BATCH_BYTES = 0x40000;
 /** The most items of a batch. */
 const MAX_ITEMS = 20_000;
 
-/** How long several tasks may be under way before they are looked after, in ms. */
-const LOOK_AFTER = 2;
+/**
+ * How long several tasks may be under way before they are looked after, in
+ * milliseconds: at first, and at most, where there was nothing to do.
+ */
+const LOOK_AFTER = { first: 2, most: 50 } as const;
 
 /** So many workers in a row that end before they are ready break the pool. */
 const MAX_START_FAILURES = 3;
@@ -185,6 +188,8 @@ export interface SchedulerOptions {
   readonly retries?: number;
   /** How long a task that is given up may go on, in milliseconds. */
   readonly killGrace: number;
+  /** How long a worker may take to get ready, in milliseconds. */
+  readonly startTimeout: number;
   /** Whether workers are started when they are needed. */
   readonly isLazy?: boolean;
   readonly events?: SchedulerEvents;
@@ -219,6 +224,7 @@ export class Scheduler implements TaskRunner {
   /** Errors that get their class back before they are told. */
   #rebuilding = 0;
   #stopLook: (() => void) | undefined;
+  #lookAfter: number = LOOK_AFTER.first;
   readonly #ended = Promise.withResolvers<void>();
   readonly #out = new ByteWriter(4096);
 
@@ -364,8 +370,7 @@ export class Scheduler implements TaskRunner {
   /** Puts some of a batch back into the queue, at its front. */
   #requeue(batch: Batch, start: number, end: number): void {
     if (end <= start) return;
-    const isRunning = this.#state === "open" || this.#state === "closing";
-    if (!isRunning) {
+    if (!this.#isRunning) {
       for (let i = start; i < end; i++) this.#settleOnce(batch, i);
       return;
     }
@@ -448,13 +453,21 @@ export class Scheduler implements TaskRunner {
 
   // ---- Handing out ----
 
+  /** Whether tasks are run. */
+  get #isRunning(): boolean {
+    return this.#state === "open" || this.#state === "closing";
+  }
+
   #dispatch(): void {
-    if (this.#state !== "open" && this.#state !== "closing") return;
-    for (const one of this.#queues) {
-      for (let work = one.queue.peek(); work !== undefined;) {
-        if (!this.#handOut(work, one.queue)) return this.#rest();
-        work = one.queue.peek();
+    if (!this.#isRunning) return;
+    while (this.#queues.length > 0) {
+      const { queue } = this.#queues[0]!;
+      for (let work = queue.peek(); work !== undefined;) {
+        if (!this.#handOut(work, queue)) return this.#rest();
+        work = queue.peek();
       }
+      // Whoever was told may have submitted something of a higher priority.
+      if (this.#queues[0]!.queue === queue) this.#queues.shift();
     }
     this.#rest();
   }
@@ -626,9 +639,9 @@ export class Scheduler implements TaskRunner {
     let packet: Packet;
     try {
       packet = hub.pack(items, "items", undefined, true);
-    } catch {
+    } catch (error) {
       // One of them cannot be sent: the others can.
-      return this.#leaveOut(source, start, items);
+      return this.#leaveOut(source, start, items, error);
     }
     const batch: Batch = {
       kind: "items",
@@ -655,24 +668,32 @@ export class Scheduler implements TaskRunner {
   }
 
   /** Fails those that cannot be sent; the others are next. */
-  #leaveOut(source: ItemSource, start: number, items: unknown[]): void {
-    let good: unknown[] = [];
-    const putBack = (end: number) => {
-      if (good.length > 0) source.putBack(end - good.length, good);
-      good = [];
+  #leaveOut(
+    source: ItemSource,
+    start: number,
+    items: unknown[],
+    error: unknown,
+  ): void {
+    const fail = (i: number, error: unknown) => {
+      this.counts.failed++;
+      source.settled(start + i, { ok: false, error });
     };
+    const bad = new Map<number, unknown>();
     items.forEach((item, i) => {
-      const index = start + i;
       try {
-        hub.dropPacket(hub.pack(item, `items[${index}]`));
-        good.push(item);
+        hub.dropPacket(hub.pack(item, `items[${start + i}]`));
       } catch (error) {
-        putBack(index);
-        this.counts.failed++;
-        source.settled(index, { ok: false, error });
+        bad.set(i, error);
       }
     });
-    putBack(start + items.length);
+    // None of them alone: all of them together, then.
+    if (bad.size === 0) return items.forEach((_, i) => fail(i, error));
+    for (let i = 0; i < items.length; i++) {
+      const first = i;
+      while (i < items.length && !bad.has(i)) i++;
+      if (i > first) source.putBack(start + first, items.slice(first, i));
+    }
+    for (const [i, error] of bad) fail(i, error);
   }
 
   #newBatch(worker: PoolWorker, fn: FunctionEntry, count: number) {
@@ -685,6 +706,7 @@ export class Scheduler implements TaskRunner {
       sentAt: performance.now(),
     };
     worker.given += count;
+    this.#lookAfter = LOOK_AFTER.first;
     worker.handle.board?.open(batch.slot, count);
     return batch;
   }
@@ -711,6 +733,8 @@ export class Scheduler implements TaskRunner {
 
   /** When nothing more can be handed out: who sleeps, and whether all is over. */
   #rest(): void {
+    // Whoever was told may have ended the pool.
+    if (!this.#isRunning) return;
     const isWaiting = this.#isWaiting;
     let isSeveral = false;
     for (const worker of this.workers) {
@@ -754,16 +778,22 @@ export class Scheduler implements TaskRunner {
   #lookLater(): void {
     this.#stopLook ??= startTimer(() => {
       this.#stopLook = undefined;
+      const { done, failed } = this.counts;
       for (const worker of this.workers) {
         if (worker.isNear && worker.isStuck) this.#settleStaged(worker);
       }
-      if (!this.#isWaiting) this.#balance();
+      const isMoved = !this.#isWaiting && this.#balance();
+      const isIdle = !isMoved && done === this.counts.done &&
+        failed === this.counts.failed;
+      this.#lookAfter = isIdle
+        ? Math.min(2 * this.#lookAfter, LOOK_AFTER.most)
+        : LOOK_AFTER.first;
       this.#dispatch();
-    }, LOOK_AFTER);
+    }, this.#lookAfter);
   }
 
   /** Takes back what others have not begun, for those without work. */
-  #balance(): void {
+  #balance(): boolean {
     let idle = 0;
     let most: { worker: PoolWorker; batch: Batch; left: number } | undefined;
     for (const worker of this.workers) {
@@ -775,8 +805,9 @@ export class Scheduler implements TaskRunner {
         if (left > (most?.left ?? 0)) most = { worker, batch, left };
       }
     }
-    if (idle === 0 || most === undefined) return;
-    this.#takeBack(most.worker, most.batch, Math.ceil(most.left / 2));
+    if (idle === 0 || most === undefined) return false;
+    const { worker, batch, left } = most;
+    return this.#takeBack(worker, batch, Math.ceil(left / 2)) > 0;
   }
 
   // ---- Workers ----
@@ -789,7 +820,12 @@ export class Scheduler implements TaskRunner {
       }),
     );
     this.workers.add(worker);
-    const { init } = this.#options;
+    const { init, startTimeout } = this.#options;
+    worker.stopKill = startTimer(
+      () => worker.handle.kill(),
+      startTimeout,
+      { unref: true },
+    );
     const send = () => {
       const args = init?.pack() ?? EMPTY_LIST;
       const refs: Ref[] = [];
@@ -812,7 +848,11 @@ export class Scheduler implements TaskRunner {
     switch (input.u8()) {
       case ToPool.Ready:
         worker.isNear = input.u8() === 1;
-        if (worker.state === "starting") worker.state = "ready";
+        if (worker.state === "starting") {
+          worker.state = "ready";
+          worker.stopKill?.();
+          worker.stopKill = undefined;
+        }
         return this.#dispatch();
       case ToPool.InitFailed: {
         const error = this.#unpack(new ValueReader(refs).read(input));
@@ -1116,7 +1156,7 @@ export class Scheduler implements TaskRunner {
 
   /** Nothing more can run: everything fails. */
   #break(error: unknown): void {
-    if (this.#state === "open" || this.#state === "closing") {
+    if (this.#isRunning) {
       this.#state = "broken";
       this.#failure = error instanceof Error ? error : new Error(String(error));
       this.#settleEverything();
@@ -1155,6 +1195,7 @@ export class Scheduler implements TaskRunner {
 
   /** Whoever is told may ask for more: that is settled, too. */
   #settleEverything(): void {
+    this.#stopLook?.();
     for (const { queue } of this.#queues) {
       for (let work; (work = queue.shift()) !== undefined;) {
         this.#fail(work, this.#endError());
@@ -1178,7 +1219,7 @@ export class Scheduler implements TaskRunner {
 
   /** Ends now: whatever is not done is settled with an error. */
   async terminate(grace: number): Promise<void> {
-    if (this.#state === "open" || this.#state === "closing") {
+    if (this.#isRunning) {
       this.#state = "terminating";
       this.#settleEverything();
       for (const { handle } of this.workers) {

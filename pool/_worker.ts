@@ -180,8 +180,13 @@ class Worker {
 
   #cancel(id: number): void {
     const running = this.#running;
-    if (running.id !== id) this.#cancelled.add(id);
-    else (running.abort ??= new AbortController()).abort(cancelled());
+    if (running.id !== id) {
+      const isPending = this.#batches.some((batch) =>
+        batch.kind === "calls" && batch.calls.some((call) => call.id === id)
+      );
+      // Else its result is on the way.
+      if (isPending) this.#cancelled.add(id);
+    } else (running.abort ??= new AbortController()).abort(cancelled());
   }
 
   async #init(input: ByteReader, refs: readonly Ref[]): Promise<void> {
@@ -327,11 +332,12 @@ class Worker {
 
   /** One whose function is not loaded yet, or whose start is to be told. */
   async #later(call: Call, args: unknown[]): Promise<unknown> {
-    const fn = await call.fn;
+    // The time runs while its module is loaded, too: that may hang.
     if ((call.flags & CallFlag.Timed) !== 0) {
       this.#tell(ToPool.Started, (out) => out.varint(call.id));
       await this.#sending;
     }
+    const fn = await call.fn;
     return await fn(...args);
   }
 

@@ -100,6 +100,13 @@ export interface PoolOptions {
    */
   killGrace?: number;
   /**
+   * How long a worker may take until its initializer is done, in milliseconds:
+   * then it is ended. Three in a row that do not get ready break the pool.
+   *
+   * @default {60_000}
+   */
+  startTimeout?: number;
+  /**
    * How long the disposal waits for tasks, in milliseconds, before it ends them.
    *
    * @default {60_000}
@@ -400,6 +407,7 @@ export class Pool implements AsyncDisposable {
       size,
       init,
       killGrace: options.killGrace ?? 500,
+      startTimeout: options.startTimeout ?? 60_000,
       maxTasksPerWorker: maxTasksPerChild,
       isLazy: lazily in options,
       ...(onWorkerLost === undefined ? {} : { onWorkerLost }),
@@ -964,7 +972,13 @@ function checkOptions(action: string, options: PoolOptions): number {
   if (memoryLimit !== undefined) {
     checkInteger(action, "memoryLimit", memoryLimit, MIB);
   }
-  for (const name of ["taskTimeout", "killGrace", "disposeTimeout"] as const) {
+  const times = [
+    "taskTimeout",
+    "killGrace",
+    "startTimeout",
+    "disposeTimeout",
+  ] as const;
+  for (const name of times) {
     if (options[name] !== undefined) {
       checkNonNegative(action, name, options[name]);
     }

@@ -206,13 +206,21 @@ function* sideBySide(iterables: Iterable<unknown>[]): Generator<unknown[]> {
     }
   }
   const iterators = iterables.map((iterable) => iterable[Symbol.iterator]());
-  while (iterators.length > 0) {
-    const items: unknown[] = [];
-    for (const iterator of iterators) {
-      const next = iterator.next();
-      if (next.done) return;
-      items.push(next.value);
+  const open = new Set(iterators);
+  try {
+    while (open.size > 0) {
+      const items: unknown[] = [];
+      for (const iterator of iterators) {
+        const next = iterator.next();
+        if (next.done) {
+          open.delete(iterator);
+          return;
+        }
+        items.push(next.value);
+      }
+      yield items;
     }
-    yield items;
+  } finally {
+    for (const iterator of open) iterator.return?.();
   }
 }

@@ -11,6 +11,7 @@ import {
   BrokenPoolError,
   CancelledError,
   Queue,
+  taskRef,
   TimeoutError,
   WorkerLostError,
 } from "../../ipc/mod.ts";
@@ -97,6 +98,29 @@ poolTest(
     await pool.terminate();
   },
 );
+
+poolTest("A pool whose initializer hangs breaks", async () => {
+  const pool = new Pool({
+    processes: 1,
+    initializer: tasks.forever,
+    startTimeout: 200,
+  });
+  const error = await reasonOf(pool.apply(tasks.square, [1]));
+  assertInstanceOf(error, BrokenPoolError);
+  await pool.terminate();
+});
+
+poolTest("A task's time runs while its module is loaded", async () => {
+  await using pool = new Pool({ processes: 1, killGrace: 50 });
+  const module = `data:text/javascript,${
+    encodeURIComponent("await new Promise(() => {}); export function run() {}")
+  }`;
+  const error = await reasonOf(
+    pool.apply(taskRef<[], void>(module, "run"), [], { timeout: 300 }),
+  );
+  assertInstanceOf(error, TimeoutError);
+  assertEquals(await bounded(pool.apply(tasks.square, [3])), 9);
+});
 
 for (const [what, items] of [["endless", endless()], ["long", range(1e5)]]) {
   poolTest(

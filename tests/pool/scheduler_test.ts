@@ -38,6 +38,7 @@ class World implements AsyncDisposable {
     this.scheduler = new Scheduler({
       size: 2,
       killGrace: 1000,
+      startTimeout: 60_000,
       start: (id, events) => {
         const worker = new FakeWorker(id, events, isNear);
         this.workers.push(worker);
