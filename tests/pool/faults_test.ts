@@ -285,7 +285,8 @@ for (const { name, options } of WAYS) {
         await bounded(ready.wait());
         // This thread reads nothing meanwhile.
         tasks.busy(delay);
-        for (const { pid } of pool.stats().workers) Deno.kill(pid, "SIGKILL");
+        const killed = pool.stats().workers.map(({ pid }) => pid);
+        for (const pid of killed) Deno.kill(pid, "SIGKILL");
         const { values, errors } = await settled([result.get()]);
         for (const value of values) {
           assertEquals([value.length, value.at(-1)], [size, 7]);
@@ -295,7 +296,7 @@ for (const { name, options } of WAYS) {
           assertEquals(error.signal, "SIGKILL");
         }
         await until(
-          () => pool.stats().workers.every(({ pid }) => isRunning(pid)),
+          () => !pool.stats().workers.some(({ pid }) => killed.includes(pid)),
           "Their end is not known",
         );
         const others = range(20).map((x) => pool.apply(tasks.squareLater, [x]));
