@@ -56,8 +56,9 @@ abstract class Source implements ItemSource {
     const { start } = first;
     const attempt = this.#attempt(start);
     // Those that go together are at the same attempt.
+    const end = Math.min(count, first.items.length);
     let most = 1;
-    while (most < count && this.#attempt(start + most) === attempt) most++;
+    while (most < end && this.#attempt(start + most) === attempt) most++;
     const items = first.items.splice(0, most);
     if (first.items.length === 0) this.back.shift();
     else this.back[0] = { start: start + items.length, items: first.items };

@@ -110,6 +110,8 @@ type Batch =
     /** Which are settled. */
     readonly settled: Uint8Array;
     readonly sentAt: number;
+    /** Keeps its worker, while it is about to be ended for this batch. */
+    stopKill: (() => void) | undefined;
   }
   & (
     | { readonly kind: "calls"; readonly tasks: Task[] }
@@ -138,7 +140,7 @@ export class PoolWorker {
   isProven = false;
   /** Slots of batches, by whether they are taken. */
   readonly slots: boolean[] = new Array<boolean>(SLOTS).fill(false);
-  /** It is to be killed: a task that was given up goes on. */
+  /** It is to be killed if it does not get ready, or does not end. */
   stopKill: (() => void) | undefined;
   /** Where it was when it was looked at: batch and task. */
   #lastLook = "";
@@ -442,10 +444,12 @@ export class Scheduler implements TaskRunner {
 
   /** Ends a worker with a batch that nobody wants, if that goes on. */
   #killLater(worker: PoolWorker, batch: Batch): void {
-    worker.stopKill ??= startTimer(
+    batch.stopKill ??= startTimer(
       () => {
-        worker.stopKill = undefined;
+        batch.stopKill = undefined;
         if (worker.batches[0] === batch) worker.handle.kill();
+        // It is still behind one that is wanted.
+        else if (worker.batches.includes(batch)) this.#killLater(worker, batch);
       },
       this.#options.killGrace,
     );
@@ -704,6 +708,7 @@ export class Scheduler implements TaskRunner {
       end: count,
       settled: new Uint8Array(count),
       sentAt: performance.now(),
+      stopKill: undefined,
     };
     worker.given += count;
     this.#lookAfter = LOOK_AFTER.first;
@@ -941,8 +946,7 @@ export class Scheduler implements TaskRunner {
   #batchOver(worker: PoolWorker, batch: Batch): void {
     worker.batches.splice(worker.batches.indexOf(batch), 1);
     worker.slots[batch.slot] = false;
-    worker.stopKill?.();
-    worker.stopKill = undefined;
+    batch.stopKill?.();
     const { maxTasksPerWorker = Infinity } = this.#options;
     if (worker.given >= maxTasksPerWorker && worker.batches.length === 0) {
       this.#retire(worker);
@@ -1065,6 +1069,7 @@ export class Scheduler implements TaskRunner {
     this.#settleStaged(worker);
     const error = () => lostError(worker, end, wasStarting);
     const batches = worker.batches.splice(0);
+    for (const batch of batches) batch.stopKill?.();
     let hasLost = false;
     const begun = batches.map((batch, place) => {
       // Of a far one it is not known: it had one batch at most.
