@@ -10,6 +10,7 @@ import {
 import {
   BrokenPoolError,
   CancelledError,
+  Event,
   Queue,
   taskRef,
   TimeoutError,
@@ -70,21 +71,27 @@ poolTest(
 );
 
 poolTest("A pool that is broken starts no worker again", async () => {
+  const directory = await Deno.makeTempDir();
+  using atWork = new Event();
+  using never = new Event();
   const pool = new Pool({
     processes: 2,
     initializer: deadly.failInSecond,
-    initargs: [await Deno.makeTempDir()],
+    initargs: [directory, atWork],
   });
   let started = 0;
   pool.addEventListener("workerstart", () => started++);
-  const items = new Array(60).fill(20);
+  const item: [Event, Event, number] = [atWork, never, 1];
   const error = await reasonOf(
-    pool.map(tasks.later, items, { chunksize: 30 }),
+    pool.starmap(tasks.announceAndWait<number>, new Array(60).fill(item), {
+      chunksize: 30,
+    }),
   );
   assertInstanceOf(error, BrokenPoolError);
   assertStringIncludes(error.message, "the second one");
   await bounded(pool.join());
   assertEquals([started, pool.stats().workers.length], [0, 0]);
+  await Deno.remove(directory, { recursive: true });
 });
 
 poolTest(
@@ -184,6 +191,7 @@ poolTest("A task that runs again has all of its time again", async () => {
     }),
   );
   assertEquals(result, 2);
+  await Deno.remove(directory, { recursive: true });
 });
 
 poolTest("A map that is given up does not go on", async () => {
