@@ -26,6 +26,7 @@ import type { Invitation } from "./_homes.ts";
 import {
   keepPacket,
   NO_PACKET,
+  NO_REFS,
   type Packet,
   readPacket,
   writePacket,
@@ -117,7 +118,7 @@ export class Hub extends HandleTable {
   /** What lets this process join the arena of the tree; set in children. */
   invitation: Invitation | undefined;
   /** Called when something starts to wait here, and when nothing does. */
-  onWaiting: ((waiting: boolean) => void) | undefined;
+  readonly onWaiting: Set<(waiting: boolean) => void> = new Set();
 
   #nextCall = 1;
   readonly #pending = new Map<number, PendingCall>();
@@ -192,12 +193,16 @@ export class Hub extends HandleTable {
 
   #wait(call: number, pending: PendingCall): void {
     this.#pending.set(call, pending);
-    if (this.#pending.size === 1) this.onWaiting?.(true);
+    if (this.#pending.size === 1) this.#tellWaiting(true);
+  }
+
+  #tellWaiting(waiting: boolean): void {
+    for (const tell of this.onWaiting) tell(waiting);
   }
 
   #waitOver(call: number): void {
     if (this.#pending.delete(call) && this.#pending.size === 0) {
-      this.onWaiting?.(false);
+      this.#tellWaiting(false);
     }
   }
 
@@ -635,7 +640,10 @@ export class Hub extends HandleTable {
   /** A frame arrived from a neighbour. */
   receive(link: Link, kind: number, body: Uint8Array): void {
     if (kind === Frame.Control) {
-      return link.control(readPacket(new ByteReader(body)));
+      const input = new ByteReader(body);
+      const bytes = input.raw(input.varint());
+      const message = this.unpack({ bytes, refs: NO_REFS });
+      return link.control(message, keepPacket(readPacket(input)));
     }
     this.#handle(link, kind, body);
   }

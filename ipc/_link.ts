@@ -3,7 +3,7 @@
 import { ByteReader } from "./_bytes.ts";
 import { Channel } from "./_channel.ts";
 import type { Hub } from "./_hub.ts";
-import { type Packet, writePacket } from "./_packet.ts";
+import { NO_PACKET, type Packet, writePacket } from "./_packet.ts";
 
 /** Kinds of frames. The hub routes all but the control frames. */
 export const Frame = {
@@ -24,10 +24,17 @@ export const Frame = {
 } as const;
 
 /**
+ * Takes a message that is for the neighbour itself, without handles, and the
+ * packet that goes with it, whose bytes are its own.
+ */
+export type Control = (message: unknown, packet: Packet) => void;
+
+/**
  * A channel to a neighbour in the tree, and what the hub has to remember about
  * it: the calls that went through it and the owners that were spoken to.
  */
 export class Link {
+  readonly #hub: Hub;
   readonly path: string;
   readonly channel: Channel;
   readonly isParent: boolean;
@@ -36,7 +43,7 @@ export class Link {
   readonly touched: Set<string> = new Set();
   /** Faults for a neighbour that is blocked: they go with its answer. */
   readonly heldFaults: Uint8Array[] = [];
-  readonly control: (packet: Packet) => void;
+  readonly control: Control;
   readonly #syncReplies = new Map<number, (answer: Uint8Array) => void>();
   readonly #syncWaiting: { after: number; serve: () => void }[] = [];
 
@@ -45,8 +52,9 @@ export class Link {
     path: string,
     isParent: boolean,
     stream: ConstructorParameters<typeof Channel>[0],
-    events: { control: (packet: Packet) => void; end: () => void },
+    events: { control: Control; end: () => void },
   ) {
+    this.#hub = hub;
     this.path = path;
     this.isParent = isParent;
     this.control = events.control;
@@ -59,9 +67,13 @@ export class Link {
     });
   }
 
-  /** Sends a frame for the neighbour itself. */
-  sendControl(packet: Packet): void {
-    writePacket(this.channel.begin(Frame.Control), packet);
+  /** Sends a message for the neighbour itself, and what goes with it. */
+  sendControl(message: unknown, packet: Packet = NO_PACKET): void {
+    const { bytes } = this.#hub.pack(message);
+    const out = this.channel.begin(Frame.Control);
+    out.varint(bytes.length);
+    out.raw(bytes);
+    writePacket(out, packet);
     this.channel.commit();
   }
 

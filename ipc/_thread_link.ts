@@ -14,7 +14,7 @@
 import type { ByteStream } from "./_channel.ts";
 import { homes, type Invitation } from "./_homes.ts";
 import { type Ended, hub, type SyncPort } from "./_hub.ts";
-import { Link } from "./_link.ts";
+import { type Control, Link } from "./_link.ts";
 import type { Packet } from "./_packet.ts";
 import { TimeoutError } from "./errors.ts";
 
@@ -143,7 +143,7 @@ export interface ThreadLink {
 /** Takes a worker into the tree: it has to call {@linkcode joinProcess}. */
 export function inviteThread(
   worker: Pick<Worker, "postMessage">,
-  control: (packet: Packet) => void,
+  control: Control,
 ): ThreadLink {
   const path = `${hub.path}.t${nextNumber++}`;
   const { port1, port2 } = new MessageChannel();
@@ -200,7 +200,7 @@ function respond(
 /** In a thread: joins the tree of the one that has started it. */
 export function joinProcess(
   invitation: ThreadInvitation,
-  control: (packet: Packet) => void,
+  control: Control,
 ): Link {
   const { path, port, blockPort, shared, blocks, arena, answer } = invitation;
   hub.path = path;

@@ -14,7 +14,7 @@ import type { SharedArray } from "../ipc/shared_array.ts";
 import type { Child } from "../process/_child.ts";
 import { setDaemon, watchInterrupts } from "../process/_end_of_program.ts";
 import type { SpawnPlan } from "../process/_plan.ts";
-import { self } from "../process/_self.ts";
+import { self } from "../ipc/_self.ts";
 import type { ExitStatus } from "../process/_spawn.ts";
 import { takeSpare } from "../process/_spares.ts";
 import { LineTail } from "./_line_tail.ts";
@@ -90,7 +90,7 @@ export class ProcessWorker implements WorkerHandle {
     child.listen({
       message: (_message, packet) => {
         // What its own main function says: its tasks' results come otherwise.
-        if (packet !== undefined) hub.dropPacket(packet);
+        hub.dropPacket(packet);
       },
       ended: (status) => {
         hub.dropSent(args);

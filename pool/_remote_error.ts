@@ -15,7 +15,7 @@ export function exportedClassOf(
   if (!(error instanceof RemoteError) || !unknownClasses.has(error)) {
     return error;
   }
-  return import("../process/_error_class.ts").then(({ exportedClass }) =>
+  return import("../ipc/_error_class.ts").then(({ exportedClass }) =>
     exportedClass(error, call)
   ).catch(() => error);
 }

@@ -20,7 +20,7 @@ import { cpuCount } from "../process/current_process.ts";
 import type { PermissionMode } from "../process/_permissions.ts";
 import { spawnPlan } from "../process/_plan.ts";
 import type { RuntimeOptions } from "../process/_runtime.ts";
-import { checkGuarded } from "../process/_unguarded.ts";
+import { checkGuarded } from "../ipc/_unguarded.ts";
 import { FunctionTable } from "./_functions.ts";
 import { ListSource, StreamSource } from "./_map_source.ts";
 import { ProcessWorker } from "./_process_worker.ts";

@@ -31,8 +31,8 @@ export type ChildState = "starting" | "ready" | "busy" | "draining" | "ended";
 
 /** What a child's messages lead to. */
 export interface ChildEvents {
-  /** A message, and the packet that follows it where one does. */
-  message(message: ToParent, packet: Packet | undefined): void;
+  /** A message, and what goes with it. */
+  message(message: ToParent, packet: Packet): void;
   /** It has ended, and all it sent has been seen. */
   ended(status: ExitStatus): void;
 }
@@ -72,8 +72,7 @@ export class Child {
   #status: ExitStatus | undefined;
   #late = false;
   #events: ChildEvents | undefined;
-  #pending: [ToParent, Packet | undefined][] = [];
-  #awaited: ToParent | undefined;
+  #pending: [ToParent, Packet][] = [];
   #link: Link | undefined;
   #sync = new Set<Channel>();
   #linkEnded: Promise<void> | undefined;
@@ -154,7 +153,8 @@ export class Child {
       this.ended.finally(stopTimer);
     });
     const link = new Link(hub, this.path, false, stream, {
-      control: (packet) => this.#control(packet),
+      // It comes from a process that showed our token: its shape is ours.
+      control: (message, packet) => this.#deliver(message as ToParent, packet),
       end: end.resolve,
     });
     this.#link = link;
@@ -182,23 +182,7 @@ export class Child {
     this.#read(channel);
   }
 
-  #control(packet: Packet): void {
-    if (this.#awaited !== undefined) {
-      const message = this.#awaited;
-      this.#awaited = undefined;
-      // The frame's bytes are only there during this call.
-      return this.#deliver(message, {
-        bytes: packet.bytes.slice(),
-        refs: packet.refs,
-      });
-    }
-    // It comes from a process that showed our token: its shape is ours.
-    const message = hub.unpack(packet) as ToParent;
-    if (message.type === "reached") this.#deliver(message, undefined);
-    else this.#awaited = message;
-  }
-
-  #deliver(message: ToParent, packet: Packet | undefined): void {
+  #deliver(message: ToParent, packet: Packet): void {
     if (this.#events === undefined) this.#pending.push([message, packet]);
     else this.#events.message(message, packet);
   }
@@ -212,13 +196,12 @@ export class Child {
     if (this.#status !== undefined) events.ended(this.#status);
   }
 
-  /** Sends a control message, and a packet after it where one belongs. */
+  /** Sends a control message, and what goes with it. */
   send(message: ToChild, packet?: Packet): void {
     const isThere = this.#state === "ready" || this.#state === "busy";
     if (this.#link === undefined || !isThere) return;
     if (message.type !== "interrupt") this.#enter("busy");
-    this.#link.sendControl(hub.pack(message));
-    if (packet !== undefined) this.#link.sendControl(packet);
+    this.#link.sendControl(message, packet);
   }
 
   async #end(status: ExitStatus): Promise<ExitStatus> {

@@ -4,5 +4,5 @@
 
 import "../ipc/_handles.ts";
 import "./_node_stream.ts";
-import "./_subclass.ts";
+import "../ipc/_subclass.ts";
 import "./process.ts";

@@ -8,7 +8,7 @@ import {
   joinTree,
   type Orders,
 } from "./_child_runtime.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 
 async function boot(): Promise<Orders> {
   const orders = await joinTree();

@@ -23,7 +23,7 @@ import {
   type ToChild,
   type ToParent,
 } from "./_protocol.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 import { silenceStdin } from "./_stdin.ts";
 import { openSyncPort } from "./_sync_port.ts";
 import { orderWatchdog, startUnheldWatchdog } from "./_watchdog.ts";
@@ -42,7 +42,7 @@ export type Order = Exclude<ToChild, { type: "interrupt" }>;
 /** An order, with the packet that belongs to it. */
 export interface Orders {
   readonly order: Order;
-  readonly packet: Packet | undefined;
+  readonly packet: Packet;
 }
 
 const realExit = Deno.exit;
@@ -147,7 +147,6 @@ export async function joinTree(): Promise<Orders> {
   // It connects when it is warm: then it can be taken.
   if (bootstrap.load === "everything") await warmUp();
   const orders = Promise.withResolvers<Orders>();
-  let awaited: Order | undefined;
   try {
     stream = await connect(bootstrap);
   } catch {
@@ -155,26 +154,13 @@ export async function joinTree(): Promise<Orders> {
   }
   lossy = bootstrap.address.kind === "tcp";
   link = new Link(hub, parentPath(bootstrap.path), true, stream!, {
-    control: (packet) => {
-      if (awaited !== undefined) {
-        const order = awaited;
-        awaited = undefined;
-        return orders.resolve({
-          order,
-          packet: { bytes: packet.bytes.slice(), refs: packet.refs },
-        });
-      }
+    control: (message, packet) => {
       // It comes from the parent, whose shapes are ours.
-      const message = hub.unpack(packet) as ToChild;
-      if (message.type === "interrupt") {
-        return self.interrupted.abort(
-          new DOMException("The process was interrupted", "AbortError"),
-        );
-      }
-      if (message.type === "replay") {
-        return orders.resolve({ order: message, packet: undefined });
-      }
-      awaited = message;
+      const order = message as ToChild;
+      if (order.type !== "interrupt") return orders.resolve({ order, packet });
+      self.interrupted.abort(
+        new DOMException("The process was interrupted", "AbortError"),
+      );
     },
     // The parent has closed the channel: it has ended, or we have.
     end: () => realExit(exiting ?? 1),
@@ -207,10 +193,9 @@ export async function watchUnheld(): Promise<void> {
   if (watched) await startUnheldWatchdog(watched.directory);
 }
 
-/** Sends a control message to the parent, and a packet after it. */
+/** Sends a control message to the parent, and what goes with it. */
 export function sendToParent(message: ToParent, packet?: Packet): void {
-  link!.sendControl(hub.pack(message));
-  if (packet !== undefined) link!.sendControl(packet);
+  link!.sendControl(message, packet);
 }
 
 /** Resolves when all that was sent has left. */
@@ -356,7 +341,7 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
   if (watched) orderWatchdog({ type: "watch", directory: watched.directory });
   // A task that is given no handle gets none later either, but by modules that
   // it imports itself.
-  if (packet!.refs.length > 0) await loadHandles();
+  if (packet.refs.length > 0) await loadHandles();
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     settle(event.reason, true);
@@ -366,14 +351,15 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
     settle(event.error, true);
   });
   try {
-    if (order.type === "refuse") throw hub.unpack(packet!);
+    if (order.type === "refuse") throw hub.unpack(packet);
     if (order.type !== "run") throw new Error("Unexpected order");
     const { task } = order;
     if (task.kind === "method") {
-      const { runMethod } = await later<typeof import("./_subclass.ts")>(
-        "./_subclass.ts",
-      );
-      const run = await runMethod(task, hub.unpack(packet!));
+      const [{ runMethod }, { Process }] = await Promise.all([
+        later<typeof import("../ipc/_subclass.ts")>("../ipc/_subclass.ts"),
+        later<typeof import("./process.ts")>("./process.ts"),
+      ]);
+      const run = await runMethod(Process, task, hub.unpack(packet));
       self.loading = false;
       settle(undefined, false, await run());
       return;
@@ -381,7 +367,7 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
     const { run, namespace } = await loadTask(task);
     hub.errorClass = (name) => namespace?.[name];
     // The parent has packed a list.
-    const args = hub.unpack(packet!) as unknown[];
+    const args = hub.unpack(packet) as unknown[];
     self.loading = false;
     settle(undefined, false, await run(...args));
   } catch (error) {

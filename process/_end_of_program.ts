@@ -14,7 +14,7 @@ import { type Child, GRACE, liveChildren } from "./_child.ts";
 import { hub } from "../ipc/_hub.ts";
 import { PermissionBroker } from "./_broker.ts";
 import { ChildListener } from "./_listener.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 
 /** Children that end with the program instead of keeping it alive. */
 const daemons = new WeakSet<Child>();
@@ -30,20 +30,12 @@ let waiting = false;
 
 // Whoever waits on a shared object waits for some process, daemon or not: while
 // somebody does, and children live, the program goes on.
-hub.onWaiting = (now) => {
+hub.onWaiting.add((now) => {
   waiting = now;
   for (const child of liveChildren) {
     if (daemons.has(child)) child.held = waiting;
   }
-  waitingChanged?.(now);
-};
-
-let waitingChanged: ((waiting: boolean) => void) | undefined;
-
-/** Also tells the channel to the parent, where it must know. */
-export function onWaitingChanged(listener: (waiting: boolean) => void): void {
-  waitingChanged = listener;
-}
+});
 
 self.joinChildren = joinChildren;
 

@@ -2,6 +2,7 @@
 // Runs before the main module in a forked child: joins the tree and makes the
 // process silent until the main module reaches the call of fork() again.
 
+import { hub } from "../ipc/_hub.ts";
 import "./_child_all.ts";
 import {
   flushed,
@@ -11,7 +12,6 @@ import {
   sendToParent,
   watchUnheld,
 } from "./_child_runtime.ts";
-import { onWaitingChanged } from "./_end_of_program.ts";
 import { mute } from "./_mute.ts";
 import { startReplay } from "./_replay.ts";
 
@@ -27,5 +27,5 @@ if (order.type === "replay") {
   // The main module decides when it is done; only who waits for somebody else
   // needs the channel.
   holdChannel(false);
-  onWaitingChanged(holdChannel);
+  hub.onWaiting.add(holdChannel);
 }

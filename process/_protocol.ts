@@ -10,6 +10,7 @@
 //                                   reached (a forked child is at its call)
 
 import type { Invitation } from "../ipc/_homes.ts";
+import type { Identity } from "../ipc/_self.ts";
 import type { Task } from "../ipc/_task_load.ts";
 
 /** Where the parent waits for its child. */
@@ -57,12 +58,6 @@ export const Role = { Channel: 1, Sync: 2 } as const;
 /** The longest line of a bootstrap. */
 export const MAX_BOOTSTRAP = 4096;
 
-/** Who a process is, as others are told. */
-export interface Identity {
-  readonly name: string;
-  readonly pid: number;
-}
-
 /** What a child is told about itself with its task. */
 export interface Introduction {
   readonly name: string;
@@ -72,7 +67,7 @@ export interface Introduction {
   readonly startedAt: readonly string[];
 }
 
-/** Control messages to a child. `run` is followed by the arguments' packet. */
+/** Control messages to a child. The arguments, or the error, go with them. */
 export type ToChild =
   | {
     readonly type: "run";
@@ -88,7 +83,7 @@ export type ToChild =
   | { readonly type: "refuse"; readonly self: Introduction }
   | { readonly type: "interrupt" };
 
-/** Control messages to a parent. The first two are followed by a packet. */
+/** Control messages to a parent. The result, or the error, goes with them. */
 export type ToParent =
   | { readonly type: "done" }
   | { readonly type: "failed" }

@@ -9,7 +9,7 @@
 
 import { InvalidStateError } from "../ipc/errors.ts";
 import { unmute } from "./_mute.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 
 /** What a call that failed is noted as. */
 const FAILED = -1;

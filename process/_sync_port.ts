@@ -5,7 +5,7 @@
 import type { SyncPort } from "../ipc/_hub.ts";
 import { TimeoutError } from "../ipc/errors.ts";
 import { type Bootstrap, helloBytes, Role, SYNC_FD } from "./_protocol.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 import {
   Answer,
   AnswerState,

@@ -2,7 +2,7 @@
 
 import { type Process, processes } from "./process.ts";
 import { hub } from "../ipc/_hub.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 
 /** The process that asks. */
 export interface CurrentProcess {

@@ -15,7 +15,7 @@ import { FORK_ENTRY } from "./_entries.ts";
 import { spawnPlan } from "./_plan.ts";
 import { earlierCalls, recordCall, replayCall } from "./_replay.ts";
 import { moduleArgument } from "./_runtime.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 import { adoptChild, childName } from "./process.ts";
 
 /** How long a child may take to reach the call again, in milliseconds. */

@@ -35,11 +35,11 @@ import type { PermissionMode } from "./_permissions.ts";
 import { spawnPlan } from "./_plan.ts";
 import type { Introduction } from "./_protocol.ts";
 import type { RuntimeOptions } from "./_runtime.ts";
-import { self } from "./_self.ts";
+import { self } from "../ipc/_self.ts";
 import { keepSpares, takeSpare } from "./_spares.ts";
 import type { ExitStatus, OutputMode } from "./_spawn.ts";
-import { ownFields, setBase } from "./_subclass.ts";
-import { checkGuarded } from "./_unguarded.ts";
+import { ownFields } from "../ipc/_subclass.ts";
+import { checkGuarded } from "../ipc/_unguarded.ts";
 
 /** Options of a {@linkcode Process} that do not concern its target. */
 export interface ProcessBaseOptions {
@@ -203,7 +203,6 @@ export let adoptChild: (child: Child, reached: () => void) => Process;
 export class Process<A extends unknown[] = unknown[], R = unknown>
   implements Waitable, AsyncDisposable {
   static {
-    setBase(this);
     adoptChild = (child, reached) => {
       const process = new Process<unknown[], unknown>({ name: child.name });
       process.#attach(child, undefined, reached);
@@ -416,8 +415,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     signal?.addEventListener("abort", onAbort, { once: true });
     child.listen({
       message: (message, packet) => {
-        if (message.type === "done") this.#done(packet!);
-        else if (message.type === "failed") this.#failed(child, packet!);
+        if (message.type === "done") this.#done(packet);
+        else if (message.type === "failed") this.#failed(child, packet);
         else reached?.();
       },
       ended: (status) => {
@@ -456,7 +455,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   }
 
   async #rebuilt(error: RemoteError): Promise<unknown> {
-    const { exportedClass } = await import("./_error_class.ts");
+    const { exportedClass } = await import("../ipc/_error_class.ts");
     return await exportedClass(error, this.#call);
   }
 

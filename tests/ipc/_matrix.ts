@@ -260,7 +260,7 @@ class SideThread extends SideElsewhere {
       this.broken(new Error(`The thread failed: ${event.message}`));
     };
     this.#link = inviteThread(this.#worker, () => {});
-    this.#link.link.sendControl(hub.pack([this.commands, this.answers]));
+    this.#link.link.sendControl(null, hub.pack([this.commands, this.answers]));
     this.listen();
   }
 

@@ -189,7 +189,7 @@ class Thread implements AsyncDisposable {
     const url = new URL("./fixtures/foreign_thread.ts", import.meta.url);
     this.#worker = new Worker(url, { type: "module" });
     this.#thread = inviteThread(this.#worker, () => {});
-    this.#thread.link.sendControl(hub.pack(order));
+    this.#thread.link.sendControl(null, hub.pack(order));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

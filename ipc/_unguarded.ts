@@ -8,8 +8,8 @@
 // who wait for it. A process that was refused once gets no other start of its
 // module's through.
 
-import { callStack, isOwnModule } from "../ipc/_task.ts";
-import { InvalidStateError } from "../ipc/errors.ts";
+import { callStack, isOwnModule } from "./_task.ts";
+import { InvalidStateError } from "./errors.ts";
 import { self } from "./_self.ts";
 
 /** The function that runs a task, in `_child_runtime.ts`. */

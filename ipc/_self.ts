@@ -1,7 +1,11 @@
 // Copyright 2026 the multitask authors. MIT license.
 // What this process knows of itself: set once, when a child learns who it is.
 
-import type { Identity } from "./_protocol.ts";
+/** Who a process is, as others are told. */
+export interface Identity {
+  readonly name: string;
+  readonly pid: number;
+}
 
 /** The process as it sees itself. */
 export interface Self {

@@ -3,18 +3,8 @@
 // the base class's constructor (so that the base's private fields are there)
 // and gives it the own fields; the subclass's constructor does not run.
 
-import type { AnyFunction } from "../ipc/_task_load.ts";
-import { TaskReferenceError } from "../ipc/errors.ts";
-
-/** The base class, registered by its module: this one must not import it. */
-let base: (new (options: { name: string }) => object) | undefined;
-
-/** Makes the base class known. */
-export function setBase(
-  constructor: new (options: { name: string }) => object,
-): void {
-  base = constructor;
-}
+import type { AnyFunction } from "./_task_load.ts";
+import { TaskReferenceError } from "./errors.ts";
 
 /**
  * The fields that an object of a subclass carries over. The base class's own
@@ -24,12 +14,14 @@ export function ownFields(object: object): Record<string, unknown> {
   return { ...object };
 }
 
-/** Finds the class and binds `run()` to an object with these fields. */
+/**
+ * Finds the subclass of `base` and binds `run()` to an object with these fields.
+ */
 export async function runMethod(
+  base: new (options: { name: string }) => object,
   { module, name }: { module: string; name: string },
   fields: unknown,
 ): Promise<() => unknown> {
-  await import("./process.ts");
   const namespace = await import(module) as Record<string, unknown>;
   const subclass = namespace[name];
   if (typeof subclass !== "function") {
@@ -37,7 +29,7 @@ export async function runMethod(
       `Cannot find class "${name}" in ${module}: export it`,
     );
   }
-  const object = Reflect.construct(base!, [{ name: "" }], subclass);
+  const object = Reflect.construct(base, [{ name: "" }], subclass);
   Object.assign(object, fields);
   const { run } = object as { run: AnyFunction };
   return () => {
@@ -60,7 +52,7 @@ function explained(error: unknown, name: string): unknown {
     return error;
   }
   return new TaskReferenceError(
-    `Class "${name}" uses private #fields, which cannot be carried to another process (${error.message}): use ordinary fields, which TypeScript can keep private`,
+    `Class "${name}" uses private #fields, which cannot be carried to another process or thread (${error.message}): use ordinary fields, which TypeScript can keep private`,
     { cause: error },
   );
 }

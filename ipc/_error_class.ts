@@ -7,9 +7,9 @@ import {
   errorShell,
   fillError,
   unknownClasses,
-} from "../ipc/_error_codec.ts";
-import { locateTask, namespaceOf, type TaskCall } from "../ipc/_task.ts";
-import type { RemoteError } from "../ipc/errors.ts";
+} from "./_error_codec.ts";
+import { locateTask, namespaceOf, type TaskCall } from "./_task.ts";
+import type { RemoteError } from "./errors.ts";
 
 /** The main module may be waiting for just this error: not for long. */
 const PATIENCE = 100;
