@@ -53,8 +53,11 @@ import {
   ObjectFlag,
   ObjectWord,
   Parked,
+  pathOf,
   rowAt,
   rowOf,
+  rowsOf,
+  setPath,
   wordsOf,
 } from "./_arena.ts";
 import { faultPoint } from "./_fault_point.ts";
@@ -85,6 +88,8 @@ export interface Surroundings {
    * program is kept alive by its waiters.
    */
   isShared(): boolean;
+  /** Throws where this thread shall stop: a blocking wait ends then. */
+  checkStopped(): void;
   /** Sends a message to the process with this place: look at the mailbox. */
   ring(path: string): void;
   /** Looks after all processes that may have died. */
@@ -190,10 +195,7 @@ export class Agent {
       );
       for (let word = 2; word < AGENT_WORDS; word++) words.store(at + word, 0);
       words.store(at + AgentWord.ParentPid, parentPid);
-      const path = new TextEncoder().encode(this.#surroundings.path)
-        .subarray(0, AgentWord.PathMax * 4);
-      words.store(at + AgentWord.PathLength, path.length);
-      words.bytes.set(path, (at + AgentWord.Path) * 4);
+      setPath({ words, row: at }, this.#surroundings.path);
       while (true) {
         const rows = words.load(ArenaWord.AgentRows);
         if (
@@ -733,11 +735,7 @@ export class Agent {
     const how = words.load(row + AgentWord.Parked);
     if (how === Parked.Asleep) words.notify(row + AgentWord.Mailbox, EVERYBODY);
     else if (how === Parked.Ring) {
-      const start = (row + AgentWord.Path) * 4;
-      const length = words.load(row + AgentWord.PathLength);
-      this.#surroundings.ring(
-        new TextDecoder().decode(words.bytes.slice(start, start + length)),
-      );
+      this.#surroundings.ring(pathOf({ words, row }));
     }
   }
 
@@ -751,6 +749,12 @@ export class Agent {
       words.store(row + AgentWord.Sweep, 1);
       this.#ring(row);
     }
+  }
+
+  /** Has one thread of this process look up. */
+  ringThread(path: string): void {
+    const rows = rowsOf(this.words, { pid: this.#surroundings.pid, path });
+    for (const row of rows) this.#ring(row);
   }
 
   #ring(row: number): void {
@@ -876,6 +880,7 @@ export class Agent {
     while (true) {
       this.drain();
       if (isOver()) return "over";
+      this.#surroundings.checkStopped();
       const now = performance.now();
       const left = start + timeout - now;
       if (left <= 0) return "late";

@@ -257,6 +257,54 @@ export function nextGeneration(generation: number): number {
   return (generation + 1 & GENERATION_MASK) || 1;
 }
 
+/** An agent's place in the tree of processes. */
+export function pathOf({ words, row }: AgentRow): string {
+  const start = (row + AgentWord.Path) * 4;
+  const length = words.load(row + AgentWord.PathLength);
+  return new TextDecoder().decode(words.bytes.slice(start, start + length));
+}
+
+/** Notes an agent's place in the tree of processes. */
+export function setPath({ words, row }: AgentRow, path: string): void {
+  const bytes = pathBytes(path);
+  words.store(row + AgentWord.PathLength, bytes.length);
+  words.bytes.set(bytes, (row + AgentWord.Path) * 4);
+}
+
+/** A row, by its first word. */
+interface AgentRow {
+  readonly words: Words;
+  readonly row: number;
+}
+
+/** What there is room for. */
+function pathBytes(path: string): Uint8Array {
+  return new TextEncoder().encode(path).subarray(0, AgentWord.PathMax * 4);
+}
+
+/**
+ * The rows of a process, or of one of its threads and those that it has
+ * started.
+ */
+export function rowsOf(
+  words: Words,
+  { pid, path }: { pid: number; path?: string },
+): number[] {
+  const wanted = path && new TextDecoder().decode(pathBytes(path));
+  const found: number[] = [];
+  const rows = words.load(ArenaWord.AgentRows);
+  for (let i = 0; i < rows; i++) {
+    const row = rowAt(i);
+    if (words.load(row + AgentWord.Pid) !== pid) continue;
+    if (wanted !== undefined) {
+      const place = pathOf({ words, row });
+      if (place !== wanted && !place.startsWith(`${wanted}.`)) continue;
+    }
+    found.push(row);
+  }
+  return found;
+}
+
 /** Sets an arena up in memory that is all zeros. */
 export function layOut(words: Words): void {
   const { int32 } = words;

@@ -75,6 +75,8 @@ function processOf(path: string): string {
 }
 
 class Homes implements HomesOfProcess {
+  /** Throws where this thread shall stop. */
+  checkStopped: () => void = () => {};
   /** Loads every class of objects, for those that somebody else has left. */
   loadClasses: () => Promise<unknown> = () => Promise.resolve();
   #invitation: Invitation | undefined;
@@ -122,6 +124,7 @@ class Homes implements HomesOfProcess {
         sleepHolds: true,
         ring: (path) => hub.ring(path),
         isShared: () => hub.hasNeighbours,
+        checkStopped: () => this.checkStopped(),
         recover: (agent) => void recover(agent, isDead),
         // A process that does not block sees its children die by itself.
         get slice() {
@@ -173,6 +176,7 @@ class Homes implements HomesOfProcess {
       sleepHolds: false,
       ring: (path) => hub.ring(path),
       isShared: () => this.onBlock.size > 0,
+      checkStopped: () => this.checkStopped(),
       recover: (agent) => void recover(agent, () => false),
       slice: LONG_SLICE,
       recoverChildren() {},
@@ -253,7 +257,14 @@ class Homes implements HomesOfProcess {
     this.#shared?.agent.drain();
   }
 
-  /** A thread of this process has ended. */
+  /** Has a thread of this process look up from what it waits for. */
+  ringThread(path: string): void {
+    for (const agent of [this.#mapped, this.#shared?.agent]) {
+      agent?.ringThread(path);
+    }
+  }
+
+  /** A thread of this process has ended, and with it those that it started. */
   async threadEnded(path: string, ended: Ended): Promise<void> {
     const agents = [this.#mapped, this.#shared?.agent];
     for (const agent of agents) {
@@ -263,6 +274,12 @@ class Homes implements HomesOfProcess {
       await this.#clearUp(agent);
     }
     this.neighboursChanged();
+    const { mapped } = this;
+    if (mapped === undefined) return;
+    // What it had started follows it, by itself.
+    const orphans = childrenOf(mapped, Deno.pid, path);
+    for (const pid of orphans) writeObituary(mapped, pid, ended);
+    await Promise.all(orphans.map((orphan) => this.#follow(mapped, orphan)));
   }
 
   readonly #blocks = new Map<string, SharedArrayBuffer>();

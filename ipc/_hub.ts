@@ -103,6 +103,9 @@ const FENCE = 255;
  */
 const ANSWER_BOUND = 1000;
 
+/** The place of a thread in the tree. */
+const THREAD = /\.t\d+$/;
+
 /** How many ended processes are remembered by name, for error messages. */
 const ENDED_KEPT = 1000;
 
@@ -851,8 +854,9 @@ export class Hub extends HandleTable {
       const how = signal !== null
         ? `was ended by ${signal}`
         : `ended with exit code ${exitCode}`;
+      const what = THREAD.test(path) ? "thread" : "process";
       return new ProcessExitError(
-        `The owner of the object is gone: process "${name}" (pid ${pid}) ${how}`,
+        `The owner of the object is gone: ${what} "${name}" (pid ${pid}) ${how}`,
         { process: name, pid, exitCode, signal },
       );
     }

@@ -35,7 +35,9 @@ import {
   NodeWord,
   ObjectFlag,
   ObjectWord,
+  pathOf,
   rowAt,
+  rowsOf,
 } from "./_arena.ts";
 
 /** What a class of objects does when somebody dies. Each within an entry. */
@@ -141,27 +143,15 @@ function markRow({ words }: Agent, row: number): void {
   words.store(row + AgentWord.State, state & ~3 | AgentPhase.Dead);
 }
 
-/** Marks the agents of a process, or of one of its threads, as dead. */
+/**
+ * Marks the agents of a process, or of one of its threads and those that this
+ * has started, as dead.
+ */
 export function markDead(
   agent: Agent,
-  { pid, path }: { pid: number; path?: string },
+  whom: { pid: number; path?: string },
 ): void {
-  const { words } = agent;
-  const wanted = path === undefined
-    ? undefined
-    : new TextEncoder().encode(path).subarray(0, AgentWord.PathMax * 4);
-  const rows = words.load(ArenaWord.AgentRows);
-  for (let i = 0; i < rows; i++) {
-    const row = rowAt(i);
-    if (words.load(row + AgentWord.Pid) !== pid) continue;
-    const start = (row + AgentWord.Path) * 4;
-    if (
-      wanted !== undefined &&
-      (words.load(row + AgentWord.PathLength) !== wanted.length ||
-        !wanted.every((byte, at) => words.bytes[start + at] === byte))
-    ) continue;
-    markRow(agent, row);
-  }
+  for (const row of rowsOf(agent.words, whom)) markRow(agent, row);
 }
 
 /** A process, and those below it that have a seat. */
@@ -173,15 +163,19 @@ export function familyOf(agent: Agent, pid: number): Set<number> {
   return family;
 }
 
-/** The processes that a process has started and that have a seat. */
-export function childrenOf(agent: Agent, pid: number): number[] {
+/**
+ * The processes that a process, or one of its threads, has started and that have
+ * a seat.
+ */
+export function childrenOf(agent: Agent, pid: number, path = ""): number[] {
   const { words } = agent;
   const found = new Set<number>();
   const rows = words.load(ArenaWord.AgentRows);
   for (let i = 0; i < rows; i++) {
     const row = rowAt(i);
     const child = words.load(row + AgentWord.Pid);
-    if (child !== 0 && words.load(row + AgentWord.ParentPid) === pid) {
+    if (child === 0 || words.load(row + AgentWord.ParentPid) !== pid) continue;
+    if (path === "" || pathOf({ words, row }).startsWith(`${path}.`)) {
       found.add(child);
     }
   }

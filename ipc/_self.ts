@@ -1,5 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
-// What this process knows of itself: set once, when a child learns who it is.
+// What this process knows of itself: set once, when a child learns who it is, or
+// when a thread learns whose it is.
 
 /** Who a process is, as others are told. */
 export interface Identity {
@@ -11,6 +12,10 @@ export interface Identity {
 export interface Self {
   name: string;
   daemon: boolean;
+  /** The main module of its program; the runtime tells it no thread. */
+  mainModule: string;
+  /** Whether this is not the main thread of the process. */
+  isThread: boolean;
   /** Who started it with this package; `undefined` in the main process. */
   parent: Identity | undefined;
   /** A forked child runs its main module again: then until it is there. */
@@ -24,21 +29,34 @@ export interface Self {
   /** Aborted by `interrupt()`. */
   readonly interrupted: AbortController;
   /**
-   * Waits for the processes that this one has started, as it must before its
-   * end; set by the module that starts them.
+   * What it waits for before its end: the processes and threads that it has
+   * started. Added by the modules that start them.
    */
-  joinChildren: (() => Promise<void>) | undefined;
+  readonly beforeEnd: Set<() => Promise<void>>;
 }
 
 /** This process. */
 export const self: Self = {
   name: "MainProcess",
   daemon: false,
+  mainModule: Deno.mainModule,
+  isThread: false,
   parent: undefined,
   replaying: false,
   forked: false,
   loading: false,
   startedAt: [],
   interrupted: new AbortController(),
-  joinChildren: undefined,
+  beforeEnd: new Set(),
 };
+
+/** Waits for the processes and threads that this one has started. */
+export async function joinStarted(): Promise<void> {
+  await Promise.all([...self.beforeEnd].map((join) => join()));
+}
+
+/** What a thread is told of its process. */
+export type ProcessOfThread = Pick<
+  Self,
+  "name" | "daemon" | "mainModule" | "parent" | "forked" | "startedAt"
+>;

@@ -20,6 +20,7 @@
 import { type ModuleOutline, scanModule } from "./_module_scan.ts";
 import { shown } from "./_options.ts";
 import type { AnyFunction, Task } from "./_task_load.ts";
+import { self } from "./_self.ts";
 import { isTaskRef, type Target, type TaskRef } from "./task_ref.ts";
 import { TaskReferenceError } from "./errors.ts";
 
@@ -240,6 +241,11 @@ export function preloadFor({ target, files }: TaskCall): string | undefined {
   ) ?? real.find((file) => outlineOf(file)!.imports.length > 0);
 }
 
+/** Whether it is the main module, which may be waiting for us right now. */
+function isMainModule(url: string): boolean {
+  return url === self.mainModule && !self.isThread;
+}
+
 /** Whether there is no such file: `deno eval`, stdin. */
 export function isPseudoModule(file: string): boolean {
   return /\/\$deno\$[^/]*$/.test(file);
@@ -266,7 +272,7 @@ async function byImport(target: AnyFunction, files: readonly string[]) {
     for (const { specifier } of imports) {
       const module = resolveFrom(specifier, file);
       if (
-        module === undefined || module === Deno.mainModule ||
+        module === undefined || isMainModule(module) ||
         isOwnModule(module) || /^(?:node|npm|data|blob):/.test(module)
       ) continue;
       const name = exportOf(await namespaceOf(module), target);
@@ -274,7 +280,7 @@ async function byImport(target: AnyFunction, files: readonly string[]) {
     }
     // A module that has been evaluated can be asked itself; the main module
     // usually waits for us right now.
-    if (file !== Deno.mainModule || outlineOf(file) === undefined) {
+    if (!isMainModule(file) || outlineOf(file) === undefined) {
       const name = exportOf(await namespaceOf(file, 100), target);
       if (name !== undefined) return { module: file, name };
     }

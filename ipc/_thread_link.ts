@@ -10,13 +10,17 @@
 //                       looked for, also by a thread that blocks
 //   thread -> starter   a blocking request; its answer is put into memory, and
 //                       the thread sits in Atomics.wait until it is there
+//
+// A thread that shall stop is told so in that memory, too: whatever it waits for
+// in a blocking form ends then.
 
 import type { ByteStream } from "./_channel.ts";
 import { homes, type Invitation } from "./_homes.ts";
 import { type Ended, hub, type SyncPort } from "./_hub.ts";
 import { type Control, Link } from "./_link.ts";
-import type { Packet } from "./_packet.ts";
-import { TimeoutError } from "./errors.ts";
+import { type ProcessOfThread, self } from "./_self.ts";
+import { startTimer } from "./_timer.ts";
+import { InvalidStateError, TimeoutError } from "./errors.ts";
 
 /** What a thread is told first, with the ports in its transfer list. */
 export interface ThreadInvitation {
@@ -26,8 +30,11 @@ export interface ThreadInvitation {
   readonly shared: SharedArrayBuffer;
   readonly blocks: readonly (readonly [string, SharedArrayBuffer])[];
   readonly arena: Invitation | undefined;
+  readonly process: ProcessOfThread;
   /** Words and bytes of the answer to a blocking request. */
   readonly answer: readonly [SharedArrayBuffer, SharedArrayBuffer];
+  /** What whoever starts the thread tells it besides. */
+  readonly boot: unknown;
 }
 
 type Message =
@@ -72,21 +79,26 @@ function exchangeBlocks(port: MessagePort): { stop(): void } {
 }
 
 /** Words of the answer. */
-const Answer = { State: 0, Length: 1, Words: 2 } as const;
+const Answer = { State: 0, Length: 1, Stop: 2, Words: 3 } as const;
 const AnswerState = { Waiting: 0, There: 1 } as const;
 const ANSWER_SIZE = 0x10000;
 const MAX_ANSWER = 0x7fff0000;
 
+/** The runtime's ports can let the program end, as Node's do. */
+type RefPort = MessagePort & { ref(): void; unref(): void };
+
 /** The bytes that come by a message port, as a stream. */
 class PortStream implements ByteStream {
-  readonly #port: MessagePort;
+  readonly #port: RefPort;
+  #held = true;
+  #letGoDue = false;
   readonly #other: (message: Message) => void;
   readonly #chunks: Uint8Array[] = [];
   #closed = false;
   #wake: (() => void) | undefined;
 
   constructor(port: MessagePort, other: (message: Message) => void) {
-    this.#port = port;
+    this.#port = port as RefPort;
     this.#other = other;
     port.onmessage = ({ data }: MessageEvent<Message>) => this.#take(data);
   }
@@ -96,6 +108,34 @@ class PortStream implements ByteStream {
     else if (message.kind === "end") this.#closed = true;
     this.#other(message);
     this.#wake?.();
+    if (!this.#held) this.#letGoSoon();
+  }
+
+  /** Whether it keeps the program alive. */
+  set held(held: boolean) {
+    this.#held = held;
+    if (held) this.#port.ref();
+    else this.#letGo();
+  }
+
+  #letGo(): void {
+    // It concerns the wait that is under way, and is only done when it changes.
+    this.#port.ref();
+    this.#port.unref();
+  }
+
+  /** The runtime waits for the next message only after this turn. */
+  #letGoSoon(): void {
+    if (this.#letGoDue) return;
+    this.#letGoDue = true;
+    startTimer(
+      () => {
+        this.#letGoDue = false;
+        if (!this.#held && !this.#closed) this.#letGo();
+      },
+      0,
+      { unref: true },
+    );
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -124,8 +164,14 @@ class PortStream implements ByteStream {
   close(): void {
     if (this.#closed) return;
     this.send({ kind: "end" });
-    this.#closed = true;
+    this.finish();
+  }
+
+  /** The other side is gone: what it has sent can still be read. */
+  finish(): void {
+    // Closing the port brings what lies there.
     this.#port.close();
+    this.#closed = true;
     this.#wake?.();
   }
 }
@@ -136,14 +182,19 @@ let nextNumber = 1;
 export interface ThreadLink {
   readonly path: string;
   readonly link: Link;
+  /** Whether the link keeps the program alive. */
+  held: boolean;
+  /** Ends all that the thread waits for in a blocking form, now and later. */
+  stop(): void;
   /** The thread has ended: what it held is free when this resolves. */
   ended(ended: Ended): Promise<void>;
 }
 
 /** Takes a worker into the tree: it has to call {@linkcode joinProcess}. */
 export function inviteThread(
-  worker: Pick<Worker, "postMessage">,
+  worker: { postMessage(message: unknown, transfer: Transferable[]): void },
   control: Control,
+  boot?: unknown,
 ): ThreadLink {
   const path = `${hub.path}.t${nextNumber++}`;
   const { port1, port2 } = new MessageChannel();
@@ -169,15 +220,35 @@ export function inviteThread(
     shared: homes.sharedBuffer,
     blocks: [...homes.blocks],
     arena: homes.invite(),
+    process: {
+      name: self.name,
+      daemon: self.daemon,
+      mainModule: self.mainModule,
+      parent: self.parent,
+      forked: self.forked,
+      startedAt: self.startedAt,
+    },
     answer,
+    boot,
   };
   worker.postMessage(invitation, [port2, blocks.port2]);
   hub.addChild(link);
-  link.channel.run();
+  const reading = link.channel.run();
   return {
     path,
     link,
+    set held(held: boolean) {
+      stream.held = held;
+    },
+    stop() {
+      const words = new Int32Array(answer[0]);
+      Atomics.store(words, Answer.Stop, 1);
+      Atomics.notify(words, Answer.State);
+      homes.ringThread(path);
+    },
     async ended(ended) {
+      stream.finish();
+      await reading;
       exchange.stop();
       hub.childEnded(path, ended);
       await homes.threadEnded(path, ended);
@@ -197,14 +268,34 @@ function respond(
   Atomics.notify(words, Answer.State);
 }
 
-/** In a thread: joins the tree of the one that has started it. */
+/** In a thread, the way to the one that has started it. */
+export interface StarterLink {
+  readonly link: Link;
+  /** Sends at once what is unsent, without an answer. */
+  flush(): void;
+  /** Whether this thread shall stop. */
+  readonly isStopped: boolean;
+}
+
+/**
+ * In a thread: joins the tree of the one that has started it. `stopped` is
+ * called where the thread blocks and shall stop; it throws.
+ */
 export function joinProcess(
   invitation: ThreadInvitation,
   control: Control,
-): Link {
+  stopped: () => never = () => {
+    throw new InvalidStateError("The thread was stopped");
+  },
+): StarterLink {
   const { path, port, blockPort, shared, blocks, arena, answer } = invitation;
+  const words = new Int32Array(answer[0]);
+  Object.assign(self, invitation.process, { isThread: true });
   hub.path = path;
   hub.invitation = arena;
+  homes.checkStopped = () => {
+    if (Atomics.load(words, Answer.Stop) === 1) stopped();
+  };
   homes.joinShared(shared);
   for (const [key, buffer] of blocks) homes.setBlock(key, buffer);
   exchangeBlocks(blockPort);
@@ -214,7 +305,16 @@ export function joinProcess(
   hub.setParent(link);
   hub.syncPort = syncPort(stream, answer);
   link.channel.run();
-  return link;
+  return {
+    link,
+    flush() {
+      if (link.channel.idle) return;
+      stream.send({ kind: "sync", request: hub.syncRequest(0) });
+    },
+    get isStopped() {
+      return Atomics.load(words, Answer.Stop) === 1;
+    },
+  };
 }
 
 function syncPort(
@@ -238,6 +338,7 @@ function syncPort(
           AnswerState.Waiting,
           end - performance.now(),
         );
+        homes.checkStopped();
       }
       if (Atomics.load(words, Answer.State) !== AnswerState.There) {
         throw new TimeoutError(`Nobody answered in ${patience} ms`);

@@ -23,7 +23,7 @@ import {
   type ToChild,
   type ToParent,
 } from "./_protocol.ts";
-import { self } from "../ipc/_self.ts";
+import { joinStarted, self } from "../ipc/_self.ts";
 import { silenceStdin } from "./_stdin.ts";
 import { openSyncPort } from "./_sync_port.ts";
 import { orderWatchdog, startUnheldWatchdog } from "./_watchdog.ts";
@@ -274,7 +274,7 @@ function eventLoopTurn(): Promise<void> {
 /** Ends the process when everything is done: children, faults, flush. */
 async function finish(code: number): Promise<never> {
   await eventLoopTurn();
-  await self.joinChildren?.();
+  await joinStarted();
   await hub.settled();
   // An error of the last operation may only now be coming.
   await hub.fence(FENCE_PATIENCE);

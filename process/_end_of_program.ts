@@ -37,7 +37,7 @@ hub.onWaiting.add((now) => {
   }
 });
 
-self.joinChildren = joinChildren;
+self.beforeEnd.add(joinChildren);
 
 /** Waits for all children that are not daemons, then ends the daemons. */
 async function joinChildren(): Promise<void> {
@@ -76,6 +76,7 @@ globalThis.addEventListener("unload", () => {
 
 /** Errors of operations that nobody awaited are told at the end at last. */
 function reportFaults(): void {
+  if (self.isThread) return; // Its starter is told.
   if (self.parent !== undefined && !self.forked) return; // It does so itself.
   for (const reference of [...hub.faults]) {
     console.error("An operation that was not awaited failed:");
@@ -130,7 +131,7 @@ const watched = new Set<Child>();
 
 /** Sees to Ctrl-C while children live; a child leaves it to its parent. */
 export function watchInterrupts(child: Child): void {
-  if (self.parent !== undefined) return;
+  if (self.parent !== undefined || self.isThread) return;
   watched.add(child);
   if (!listening) {
     listening = true;

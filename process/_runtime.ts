@@ -3,6 +3,7 @@
 // does. The parent's own flags cannot be read back, so there are options.
 
 import { fileUrl, localPath } from "../ipc/_task.ts";
+import { self } from "../ipc/_self.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
 import { has } from "./_permissions.ts";
 
@@ -52,7 +53,7 @@ let found: { config: string | undefined } | undefined;
 /** The configuration of the program; `null` when one may be there unseen. */
 function findConfig(): string | undefined | null {
   if (found !== undefined) return found.config;
-  const main = Deno.mainModule;
+  const main = self.mainModule;
   if (!main.startsWith("file:")) return null;
   let folder = new URL("./", main);
   let config: string | undefined;

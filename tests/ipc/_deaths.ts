@@ -269,6 +269,7 @@ export class Mortal {
       // So it never sleeps: see `settle`.
       isShared: () => false,
       ring: () => {},
+      checkStopped: () => {},
       recover: (agent) => void recover(agent, world.isDead),
       slice: 50,
       recoverChildren: (agent) => void recover(agent, world.isDead),
