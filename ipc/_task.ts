@@ -337,8 +337,9 @@ async function locate(
   const { locateFunction } = await import("./_inspector.ts");
   const found = await locateFunction(target);
   if (found !== undefined) {
+    const parameters = parametersOf(source);
     const captured = found.captured.filter((name) =>
-      new RegExp(`(?<![\\w$.])${escaped(name)}(?![\\w$])`, "u").test(source)
+      mentions(source, name) && !mentions(parameters, name)
     );
     if (captured.length > 0) {
       throw new TaskReferenceError(
@@ -366,6 +367,26 @@ async function locate(
         ` (${unread} could not be read to look there: --allow-read would help)`,
     }),
   };
+}
+
+/** Whether a name stands somewhere in a text, other than as a property. */
+function mentions(text: string, name: string): boolean {
+  return new RegExp(`(?<![\\w$.])${escaped(name)}(?![\\w$])`, "u").test(text);
+}
+
+/** The text of a function's parameters. */
+function parametersOf(source: string): string {
+  const single = /^(?:async\s+)?([\w$]+)\s*=>/u.exec(source);
+  if (single !== null) return single[1]!;
+  const start = source.indexOf("(");
+  let depth = 0;
+  for (let at = start; at >= 0 && at < source.length; at++) {
+    if (source[at] === "(") depth++;
+    else if (source[at] === ")" && --depth === 0) {
+      return source.slice(start, at);
+    }
+  }
+  return "";
 }
 
 function escaped(name: string): string {

@@ -6,6 +6,9 @@
 /** What a thread starts with. */
 export const ENTRY: string = new URL("./_thread_main.ts", import.meta.url).href;
 
+/** Loads first what a thread cannot load later if it may not read. */
+const ALL = new URL("./_thread_all.ts", import.meta.url).href;
+
 const RUNTIME = new URL("./_thread_runtime.ts", import.meta.url).href;
 
 /**
@@ -13,7 +16,8 @@ const RUNTIME = new URL("./_thread_runtime.ts", import.meta.url).href;
  * in its text belongs to its module graph, which needs no permission.
  */
 export function builtEntry(preload: string): string {
-  const text = `import { begin } from ${JSON.stringify(RUNTIME)};
+  const text = `import ${JSON.stringify(ALL)};
+import { begin } from ${JSON.stringify(RUNTIME)};
 begin(() => import(${JSON.stringify(preload)}));`;
   return `data:text/javascript,${encodeURIComponent(text)}`;
 }
@@ -21,4 +25,5 @@ begin(() => import(${JSON.stringify(preload)}));`;
 /** Never called. */
 export const entries: readonly (() => Promise<unknown>)[] = [
   () => import("./_thread_main.ts"),
+  () => import("./_thread_all.ts"),
 ];

@@ -13,6 +13,8 @@ export interface Here {
   readonly directory: ThreadDirectory;
   /** Aborted when this thread is to be terminated. */
   readonly stopping: AbortController;
+  /** Has the threads end that it has started, if it has started any. */
+  abandonThreads: () => void;
 }
 
 let now: Here | undefined;
@@ -25,6 +27,7 @@ export function here(): Here {
     daemon: false,
     directory: new ThreadDirectory(),
     stopping: new AbortController(),
+    abandonThreads() {},
   };
 }
 
@@ -36,5 +39,7 @@ export function becomeThread({ ident, name, daemon, directory }: Boot): void {
     daemon,
     directory: new ThreadDirectory(directory),
     stopping: new AbortController(),
+    // A module may have been loaded before.
+    abandonThreads: now?.abandonThreads ?? (() => {}),
   };
 }

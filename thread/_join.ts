@@ -4,7 +4,7 @@
 import type { WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { here } from "./_here.ts";
-import { watchLock } from "./_worker.ts";
+import { watchLock } from "./_lock.ts";
 
 /** Between two looks whether a thread that holds no lock yet is gone. */
 const LOOK = 5;

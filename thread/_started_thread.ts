@@ -23,7 +23,8 @@ import { startTimer } from "../ipc/_timer.ts";
 import { here } from "./_here.ts";
 import type { WorkerGrants } from "./_permissions.ts";
 import type { Boot, ToStarter, ToThread } from "./_protocol.ts";
-import { type StartedWorker, startWorker, watchLock } from "./_worker.ts";
+import { watchLock } from "./_lock.ts";
+import { type StartedWorker, startWorker } from "./_worker.ts";
 
 /** See the file comment. */
 export type ThreadState =
@@ -277,10 +278,6 @@ export class StartedThread {
   }
 }
 
-/** Ends what this thread's threads wait for, and has them end. */
-export function abandonThreads(): void {
-  for (const thread of liveThreads) {
-    thread.abandon();
-    thread.stop();
-  }
-}
+here().abandonThreads = () => {
+  for (const thread of liveThreads) thread.stop();
+};

@@ -17,8 +17,10 @@ import {
   type StarterLink,
   type ThreadInvitation,
 } from "../ipc/_thread_link.ts";
+import { eventLoopTurn } from "../ipc/_turn.ts";
 import { CancelledError } from "../ipc/errors.ts";
 import { becomeThread, here } from "./_here.ts";
+import { holdLock } from "./_lock.ts";
 import type { Boot, ToStarter, ToThread } from "./_protocol.ts";
 
 /** Before an owner that does not answer is left alone, in milliseconds. */
@@ -28,6 +30,15 @@ const realClose = self.close.bind(self);
 
 /** Thrown past the user's code when the thread ends in the middle of it. */
 const ENDS: unique symbol = Symbol("The thread ends");
+
+/**
+ * Imports a module that few threads need. A literal import would make it a part
+ * of every thread's module graph, which costs them time; _entries.ts keeps it in
+ * the program's.
+ */
+function later<T>(file: string): Promise<T> {
+  return import(new URL(file, import.meta.url).href);
+}
 
 let starter: StarterLink;
 /** Nothing is told any more. */
@@ -51,7 +62,6 @@ async function join(
   preload: (() => Promise<unknown>) | undefined,
 ): Promise<void> {
   const boot = invitation.boot as Boot; // Only our starters start this module.
-  const { holdLock } = await import("./_worker.ts");
   await holdLock(boot.lock);
   becomeThread(boot);
   starter = joinProcess(invitation, (message, packet) => {
@@ -97,15 +107,14 @@ function exit(code?: number): never {
 }
 
 /** The starter wants it to end: its own threads go first. */
-async function stop(): Promise<void> {
-  const { stopping } = here();
-  const { abandonThreads } = await import("./_started_thread.ts");
+function stop(): void {
+  const { stopping, abandonThreads } = here();
   abandonThreads();
   stopping.abort(
     new DOMException("The thread is to be terminated", "AbortError"),
   );
   // Whoever listens has this turn.
-  setTimeout(() => leave(0), 0);
+  eventLoopTurn().then(() => leave(0));
 }
 
 /** The same where it blocks. */
@@ -154,7 +163,7 @@ function packed(error: unknown): Packet {
 /** Ends the thread when everything is done. */
 async function finish(): Promise<void> {
   // A turn, in which rejections that nobody handles are seen.
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await eventLoopTurn();
   await joinStarted();
   await hub.settled();
   // An error of the last operation may only now be coming.
@@ -172,14 +181,14 @@ async function runTask(
   try {
     // A task that is given no handle gets none later either, but by modules
     // that it imports itself.
-    if (packet.refs.length > 0) await import("../ipc/_handles.ts");
+    if (packet.refs.length > 0) await later("../ipc/_handles.ts");
     if (order.type === "refuse") throw hub.unpack(packet);
     await preload?.().catch(() => {}); // Whoever needs it says what is wrong.
     const { task } = order;
     if (task.kind === "method") {
       const [{ runMethod }, { Thread }] = await Promise.all([
-        import("../ipc/_subclass.ts"),
-        import("./thread.ts"),
+        later<typeof import("../ipc/_subclass.ts")>("../ipc/_subclass.ts"),
+        later<typeof import("./thread.ts")>("./thread.ts"),
       ]);
       const run = await runMethod(Thread, task, hub.unpack(packet));
       own.loading = false;
