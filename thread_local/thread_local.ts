@@ -91,34 +91,28 @@ export interface ThreadLocalConstructor {
   new <T extends object = Record<string, unknown>>(): ThreadLocal<T>;
 }
 
-/** What is seen within a run(). */
-interface Layer {
-  readonly values: Values;
-  readonly outer: Layer | undefined;
-}
-
+/** Values by name. Those of a run() have the ones around it as prototype. */
 type Values = Record<PropertyKey, unknown>;
 
-interface LayerStorage {
-  getStore(): Layer | undefined;
-  run<R>(layer: Layer, fn: () => R): R;
+interface ValuesStorage {
+  getStore(): Values | undefined;
+  run<R>(values: Values, fn: () => R): R;
 }
 
 /** Got synchronously, and only when it is needed. */
-function newStorage(): LayerStorage {
+function newStorage(): ValuesStorage {
   const { AsyncLocalStorage } = globalThis.process.getBuiltinModule(
     "node:async_hooks",
-  ) as unknown as { AsyncLocalStorage: new () => LayerStorage };
+  ) as unknown as { AsyncLocalStorage: new () => ValuesStorage };
   return new AsyncLocalStorage();
 }
 
+/** The traps; their first argument is the target, the thread's own values. */
 class LocalHandler implements ProxyHandler<Values> {
-  readonly #own: Values;
   #init: (() => object) | undefined;
-  #storage: LayerStorage | undefined;
+  #storage: ValuesStorage | undefined;
 
-  constructor(own: Values, init: (() => object) | undefined) {
-    this.#own = own;
+  constructor(init: (() => object) | undefined) {
     this.#init = init;
   }
 
@@ -139,89 +133,93 @@ class LocalHandler implements ProxyHandler<Values> {
     }
     if (Object.hasOwn(values, "run")) throw reserved();
     this.#storage ??= newStorage();
-    return this.#storage.run({
-      values: { ...values },
-      outer: this.#storage.getStore(),
-    }, fn);
+    const around = this.#storage.getStore() ?? null;
+    return this.#storage.run(Object.assign(Object.create(around), values), fn);
   };
 
-  /** The layer that is in force; `undefined` for the thread's own values. */
-  get #layer(): Layer | undefined {
-    return this.#storage?.getStore();
+  /** Gives the thread's own values their first ones, once. */
+  #begin(own: Values): void {
+    const init = this.#init;
+    if (init === undefined) return;
+    // It may use the object itself.
+    this.#init = undefined;
+    try {
+      const values = init();
+      if (Object.hasOwn(values, "run")) throw reserved();
+      Object.assign(own, values);
+    } catch (error) {
+      this.#init = init;
+      throw error;
+    }
   }
 
-  /** The thread's own values. */
-  get #values(): Values {
-    const init = this.#init;
-    if (init !== undefined) {
-      // It may use the object itself.
-      this.#init = undefined;
-      try {
-        const values = init();
-        if (Object.hasOwn(values, "run")) throw reserved();
-        Object.assign(this.#own, values);
-      } catch (error) {
-        this.#init = init;
-        throw error;
-      }
-    }
-    return this.#own;
+  /** What is written to. */
+  #top(own: Values): Values {
+    const values = this.#storage?.getStore();
+    if (values !== undefined) return values;
+    this.#begin(own);
+    return own;
   }
 
   /** Where a property is seen. */
-  #holderOf(key: PropertyKey): Values {
-    for (let layer = this.#layer; layer !== undefined; layer = layer.outer) {
-      if (Object.hasOwn(layer.values, key)) return layer.values;
-    }
-    return this.#values;
+  #holder(own: Values, key: PropertyKey): Values {
+    const values = this.#storage?.getStore();
+    if (values !== undefined && key in values) return values;
+    this.#begin(own);
+    return own;
   }
 
-  get(_own: Values, key: PropertyKey): unknown {
+  get(own: Values, key: PropertyKey): unknown {
     if (key === "run") return this.#run;
-    return this.#storage === undefined
-      ? this.#values[key]
-      : this.#holderOf(key)[key];
+    return this.#holder(own, key)[key];
   }
 
-  set(_own: Values, key: PropertyKey, value: unknown): boolean {
+  set(own: Values, key: PropertyKey, value: unknown): boolean {
     if (key === "run") throw reserved();
-    (this.#layer?.values ?? this.#values)[key] = value;
+    this.#top(own)[key] = value;
     return true;
   }
 
-  deleteProperty(_own: Values, key: PropertyKey): boolean {
-    return delete (this.#layer?.values ?? this.#values)[key];
+  deleteProperty(own: Values, key: PropertyKey): boolean {
+    return delete this.#top(own)[key];
   }
 
-  has(_own: Values, key: PropertyKey): boolean {
-    return key === "run" || key in this.#holderOf(key);
+  has(own: Values, key: PropertyKey): boolean {
+    return key === "run" || key in this.#holder(own, key);
   }
 
-  ownKeys(): (string | symbol)[] {
-    const keys = new Set(Reflect.ownKeys(this.#values));
-    for (let layer = this.#layer; layer !== undefined; layer = layer.outer) {
-      for (const key of Reflect.ownKeys(layer.values)) keys.add(key);
+  ownKeys(own: Values): (string | symbol)[] {
+    this.#begin(own);
+    const keys = new Set(Reflect.ownKeys(own));
+    let values: Values | null = this.#storage?.getStore() ?? null;
+    for (; values !== null; values = Object.getPrototypeOf(values)) {
+      for (const key of Reflect.ownKeys(values)) keys.add(key);
     }
     return [...keys];
   }
 
   getOwnPropertyDescriptor(
-    _own: Values,
+    own: Values,
     key: PropertyKey,
   ): PropertyDescriptor | undefined {
-    const found = Reflect.getOwnPropertyDescriptor(this.#holderOf(key), key);
+    let values: Values | null = this.#holder(own, key);
+    while (values !== null && !Object.hasOwn(values, key)) {
+      // That of a run() around it; the thread's own have none.
+      values = values === own ? null : Object.getPrototypeOf(values);
+    }
+    const found = values && Reflect.getOwnPropertyDescriptor(values, key);
     // What a proxy shows and its target has not must be configurable.
-    return found && { ...found, configurable: true };
+    return found ? { ...found, configurable: true } : undefined;
   }
 
   defineProperty(
-    _own: Values,
+    own: Values,
     key: PropertyKey,
     descriptor: PropertyDescriptor,
   ): boolean {
     if (key === "run") throw reserved();
     return Reflect.defineProperty(
-      this.#layer?.values ?? this.#values,
+      this.#top(own),
       key,
       { ...descriptor, configurable: true },
     );
@@ -247,7 +245,7 @@ function makeThreadLocal(init?: () => object): object {
     );
   }
   const own: Values = Object.create(NoClone.prototype);
-  return new Proxy(own, new LocalHandler(own, init));
+  return new Proxy(own, new LocalHandler(init));
 }
 
 /** Makes it an instance of a class: these are never copied to other threads. */
