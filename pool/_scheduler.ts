@@ -1275,9 +1275,10 @@ function lostError(
 ): WorkerLostError {
   const { name, pid } = worker.handle;
   const { exitCode, signal, stderr } = end;
-  const how = signal === null
-    ? `ended with exit code ${exitCode}`
-    : `was ended by ${signal}`;
+  const how = end.how ??
+    (signal === null
+      ? `ended with exit code ${exitCode}`
+      : `was ended by ${signal}`);
   const lastLine = stderr.trimEnd().split("\n").at(-1) ?? "";
   return new WorkerLostError(
     `Worker "${name}" (pid ${pid}) ${how} ${

@@ -11,6 +11,7 @@
 // it had finished when it died, or when its next task takes long, is found here.
 // One that is found in both places counts once.
 
+import type { Home } from "../ipc/_homes.ts";
 import { SharedArray } from "../ipc/shared_array.ts";
 
 /** How many batches a worker may have at the same time. */
@@ -37,8 +38,12 @@ export const STAGING_BYTES = 0x10000;
 const STAGING_AT = Word.Staging * Int32Array.BYTES_PER_ELEMENT;
 
 /** The memory itself, to be sent to the worker. */
-export function makeBoardMemory(): SharedArray<"i32"> {
-  return new SharedArray("i32", Word.Staging + STAGING_BYTES / 4);
+export function makeBoardMemory(home?: Home): SharedArray<"i32"> {
+  return new SharedArray(
+    "i32",
+    Word.Staging + STAGING_BYTES / 4,
+    home === undefined ? {} : { home },
+  );
 }
 
 /** See the file comment. */

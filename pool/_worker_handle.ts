@@ -10,6 +10,8 @@ export interface WorkerEnd {
   readonly signal: string | null;
   /** The last lines that it wrote to stderr. */
   readonly stderr: string;
+  /** The same in words, where it is not an exit code or a signal. */
+  readonly how?: string;
 }
 
 /** What a worker tells its scheduler. */

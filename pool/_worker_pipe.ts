@@ -1,0 +1,112 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The way between a pool and one of its workers, whatever that is: a pipe.
+
+import { hub } from "../ipc/_hub.ts";
+import type { Home } from "../ipc/_homes.ts";
+import type { Packet } from "../ipc/_packet.ts";
+import type { PipeEnd } from "../ipc/_pipe_end.ts";
+import { type Connection, endOf } from "../ipc/connection.ts";
+import { ConnectionClosedError } from "../ipc/errors.ts";
+import { Pipe } from "../ipc/pipe.ts";
+
+/** Why nothing is waited for any more. */
+const ENDED = new Error("The worker has ended");
+
+/** A copy: whoever reads it may read other messages meanwhile. */
+function keptPacket({ bytes, refs }: Packet): Packet {
+  return { bytes: bytes.slice(), refs };
+}
+
+/** See the file comment. */
+export class WorkerPipe {
+  /** The worker's end. */
+  readonly there: Connection;
+  readonly #here: Connection;
+  readonly #end: PipeEnd;
+  readonly #received: (packet: Packet) => void;
+  readonly #stopper = new AbortController();
+  readonly #stop: AbortSignal = this.#stopper.signal;
+  #awake = false;
+  #reading = false;
+  #sending: Promise<unknown> | undefined;
+
+  constructor(received: (packet: Packet) => void, home?: Home) {
+    const [here, there] = Pipe(home === undefined ? {} : { home });
+    this.#here = here;
+    this.there = there;
+    this.#end = endOf(here) as PipeEnd; // A pipe's.
+    this.#received = received;
+  }
+
+  /** Whether the worker has ended. */
+  get isOver(): boolean {
+    return this.#stop.aborted;
+  }
+
+  /** Sends a message, in order. The packet's bytes may be changed afterwards. */
+  send(packet: Packet): void {
+    if (this.isOver) return hub.dropPacket(packet);
+    try {
+      if (this.#sending === undefined && this.#end.trySend(packet)) return;
+    } catch (error) {
+      if (!(error instanceof ConnectionClosedError)) throw error;
+      // Its end is about to be told; the packet was dropped.
+      return;
+    }
+    const kept = { ...packet, bytes: packet.bytes.slice() };
+    const sending: Promise<unknown> = this.#end.sendLater(kept)
+      .catch(() => {}) // Its end is told by its exit.
+      .finally(() => {
+        if (this.#sending === sending) this.#sending = undefined;
+      });
+    this.#sending = sending;
+  }
+
+  /** Whether messages are read. */
+  get awake(): boolean {
+    return this.#awake;
+  }
+
+  set awake(awake: boolean) {
+    this.#awake = awake;
+    if (awake && !this.#reading) this.#read();
+  }
+
+  async #read(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (this.#awake) {
+        const got = this.#end.tryReceive(keptPacket);
+        this.#received(
+          got?.value ??
+            (await this.#end.receive({ signal: this.#stop }))!.packet,
+        );
+      }
+    } catch (error) {
+      // It is about to end: that is told by its exit.
+      if (error !== ENDED && !(error instanceof ConnectionClosedError)) {
+        throw error;
+      }
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** The worker has ended: reads what is there. */
+  finish(): void {
+    // What a pending read was about to get is the next message again.
+    this.#stopper.abort(ENDED);
+    try {
+      for (let got; (got = this.#end.tryReceive(keptPacket)) !== undefined;) {
+        this.#received(got.value);
+      }
+    } catch (error) {
+      // All was read.
+      if (!(error instanceof ConnectionClosedError)) throw error;
+    }
+  }
+
+  close(): void {
+    this.#here.close();
+  }
+}
