@@ -40,6 +40,9 @@ export const entry = (): Promise<unknown> => import("./_host.ts");
 /** How many lines of a host's stderr are kept. */
 const STDERR_LINES = 20;
 
+/** How long a host without threads may take to end, in milliseconds. */
+const END_BOUND = 5000;
+
 /** How long a thread may take to stop until its host is killed, in ms. */
 const STOP_BOUND = 3000;
 
@@ -81,9 +84,11 @@ export class Hosts {
     return new HybridWorker(id, best, events);
   }
 
-  /** The pool has ended. */
-  close(): void {
-    for (const host of this.#hosts) host.close();
+  /** The pool has ended: so do the hosts. */
+  async close(): Promise<void> {
+    const hosts = [...this.#hosts];
+    for (const host of hosts) host.close();
+    await Promise.all(hosts.map(({ ended }) => ended));
   }
 }
 
@@ -91,6 +96,8 @@ class Host {
   readonly child: Child;
   readonly workers = new Map<number, HybridWorker>();
   readonly stderr = new LineTail(STDERR_LINES);
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>;
   readonly #control: WorkerPipe;
   readonly #over: () => void;
   #isEnding = false;
@@ -118,6 +125,8 @@ class Host {
       throw error;
     }
     const { child } = this;
+    const ended = Promise.withResolvers<void>();
+    this.ended = ended.promise;
     setDaemon(child, true);
     watchInterrupts(child);
     if (child.stderr !== null) this.stderr.read(child.stderr);
@@ -126,7 +135,7 @@ class Host {
       ended: (status) => {
         hub.dropSent(args);
         there.close();
-        this.#ended(status);
+        this.#ended(status).finally(ended.resolve);
       },
     });
     child.connected.then((isThere) => {
@@ -183,6 +192,9 @@ class Host {
   close(): void {
     this.#isEnding = true;
     this.#control.close();
+    this.child.held = true;
+    const stopTimer = startTimer(() => this.kill(), END_BOUND);
+    this.ended.then(stopTimer);
   }
 
   async #ended({ exitCode, signal }: ExitStatus): Promise<void> {

@@ -38,7 +38,7 @@ export class WorkerPipe {
     this.#received = received;
   }
 
-  /** Whether the worker has ended. */
+  /** Whether the worker has ended, or the pipe was closed. */
   get isOver(): boolean {
     return this.#stop.aborted;
   }
@@ -94,6 +94,7 @@ export class WorkerPipe {
 
   /** The worker has ended: reads what is there. */
   finish(): void {
+    if (this.isOver) return;
     // What a pending read was about to get is the next message again.
     this.#stopper.abort(ENDED);
     try {
@@ -107,6 +108,7 @@ export class WorkerPipe {
   }
 
   close(): void {
+    this.#stopper.abort(ENDED);
     this.#here.close();
   }
 }

@@ -15,7 +15,6 @@
 // that keeps the program alive: while the thread itself does, or somebody waits
 // for it, or it is about to end.
 
-import { hub } from "../ipc/_hub.ts";
 import { resourceClosed, resourceOpened } from "../ipc/_live.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import { inviteThread, type ThreadLink } from "../ipc/_thread_link.ts";

@@ -6,11 +6,9 @@
 //
 // Loaded by the entry module of threads, and by nobody else.
 
-/// <reference lib="deno.worker" />
-
 import { hub } from "../ipc/_hub.ts";
 import type { Packet } from "../ipc/_packet.ts";
-import { joinStarted, self as own } from "../ipc/_self.ts";
+import { joinStarted, self } from "../ipc/_self.ts";
 import { loadTask } from "../ipc/_task_load.ts";
 import {
   joinProcess,
@@ -26,7 +24,10 @@ import type { Boot, ToStarter, ToThread } from "./_protocol.ts";
 /** Before an owner that does not answer is left alone, in milliseconds. */
 const FENCE_PATIENCE = 5000;
 
-const realClose = self.close.bind(self);
+/** What a worker has besides, for which a published package has no types. */
+const scope = globalThis as unknown as EventTarget & { close(): void };
+
+const realClose = scope.close.bind(scope);
 
 /** Thrown past the user's code when the thread ends in the middle of it. */
 const ENDS: unique symbol = Symbol("The thread ends");
@@ -50,9 +51,11 @@ let settled = false;
  * loads the task's module where that may not be read.
  */
 export function begin(preload?: () => Promise<unknown>): void {
-  self.addEventListener(
+  scope.addEventListener(
     "message",
-    (event: MessageEvent<ThreadInvitation>) => void join(event.data, preload),
+    // Nobody else posts to it before.
+    (event) =>
+      void join((event as MessageEvent<ThreadInvitation>).data, preload),
     { once: true },
   );
 }
@@ -67,16 +70,16 @@ async function join(
   starter = joinProcess(invitation, (message, packet) => {
     const order = message as ToThread; // It comes from our starter.
     if (order.type === "stop") return void stop();
-    own.loading = true;
+    self.loading = true;
     runTask(order, packet, preload);
   }, stopped);
   Deno.exit = exit;
-  self.close = () => leave(0);
-  self.addEventListener("unhandledrejection", (event) => {
+  scope.close = () => leave(0);
+  globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     settle(event.reason, true);
   });
-  self.addEventListener("error", (event) => {
+  globalThis.addEventListener("error", (event) => {
     event.preventDefault();
     settle(event.error, true);
   });
@@ -191,7 +194,7 @@ async function runTask(
         later<typeof import("./thread.ts")>("./thread.ts"),
       ]);
       const run = await runMethod(Thread, task, hub.unpack(packet));
-      own.loading = false;
+      self.loading = false;
       settle(undefined, false, await run());
       return;
     }
@@ -199,7 +202,7 @@ async function runTask(
     hub.errorClass = (name) => namespace?.[name];
     // The starter has packed a list.
     const args = hub.unpack(packet) as unknown[];
-    own.loading = false;
+    self.loading = false;
     settle(undefined, false, await run(...args));
   } catch (error) {
     settle(error, true);

@@ -19,7 +19,7 @@ import { TempDir } from "./_temp_dir.ts";
 const ENTRY_FILE = /(^|\/)_\w+_main\.ts$/;
 
 /** The consumers that use each of the entry files. */
-const CACHED = new Set(["fork", "queue"]);
+const CACHED = new Set(["fork", "queue", "thread"]);
 
 Deno.test("the published package works in programs that import it with jsr:", async (t) => {
   await using registry = new LocalRegistry();
