@@ -31,6 +31,7 @@ export interface ThreadHandle {
 
 /** The thread that asks. */
 export interface CurrentThread extends ThreadHandle {
+  /** What no other thread of the process ever has; 1 for the main thread. */
   readonly ident: number;
   /** Aborted when the thread is to be terminated; it ends in the next turn. */
   readonly signal: AbortSignal;

@@ -88,6 +88,7 @@ export interface ThreadLocalConstructor {
    * @throws {TypeError} If `init` is not a function.
    */
   new <T extends object>(init: () => T): T & ThreadLocalMethods<T>;
+  /** Makes an object without properties. */
   new <T extends object = Record<string, unknown>>(): ThreadLocal<T>;
 }
 
