@@ -19,6 +19,7 @@ import {
   fillError,
 } from "./_error_codec.ts";
 import { SerializationError } from "./errors.ts";
+import { messageOf } from "./_inspected.ts";
 import { shown } from "./_options.ts";
 
 /** The method that makes an object a handle: it crosses as a reference. */
@@ -551,9 +552,7 @@ export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
       });
     }
     throw new SerializationError(
-      `Cannot send ${root}: reading it failed: ${
-        error instanceof Error ? error.message : String(error)
-      }`,
+      `Cannot send ${root}: reading it failed: ${messageOf(error)}`,
       { path: root, cause: error },
     );
   }

@@ -86,9 +86,10 @@ export function errorParts(error: Error): ErrorParts {
     }
   }
   const isDom = error instanceof DOMException;
+  const type = part(error, "constructor") as { name?: unknown } | undefined;
   const stack = part(error, "stack");
   return {
-    className: isDom ? "DOMException" : text(error.constructor?.name),
+    className: isDom ? "DOMException" : text(type?.name),
     name: isDom || own("name") ? text(part(error, "name")) : undefined,
     message: text(part(error, "message")),
     stack: typeof stack === "string" ? stack : undefined,

@@ -30,10 +30,19 @@ export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
   if (typeof value === "function") return `function ${value.name}`.trim();
   if (typeof value === "object" && value !== null) {
-    const name = value.constructor?.name;
+    const name = classOf(value);
     return name && name !== "Object" ? `a ${name}` : "an object";
   }
   return typeof value === "bigint" ? `${value}n` : String(value);
+}
+
+function classOf(value: object): string | undefined {
+  try {
+    const name: unknown = value.constructor?.name;
+    return typeof name === "string" ? name : undefined;
+  } catch {
+    return undefined; // A getter that throws, or a revoked proxy.
+  }
 }
 
 /** Throws unless `value` is a finite number >= 0. */

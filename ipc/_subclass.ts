@@ -5,6 +5,7 @@
 
 import type { AnyFunction } from "./_task_load.ts";
 import { TaskReferenceError } from "./errors.ts";
+import { isError } from "./_inspected.ts";
 
 /**
  * The fields that an object of a subclass carries over. The base class's own
@@ -48,7 +49,10 @@ const PRIVATE =
   /private (?:member|field|method|name)|Receiver must be|Cannot (?:read|write) private/i;
 
 function explained(error: unknown, name: string): unknown {
-  if (!(error instanceof TypeError) || !PRIVATE.test(error.message)) {
+  if (
+    !isError(error) || !(error instanceof TypeError) ||
+    !PRIVATE.test(error.message)
+  ) {
     return error;
   }
   return new TaskReferenceError(

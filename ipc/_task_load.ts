@@ -3,6 +3,7 @@
 // function. How it is named in the first place is in _task.ts.
 
 import { TaskReferenceError } from "./errors.ts";
+import { inspected, isError } from "./_inspected.ts";
 
 /** Any function, for those who only pass it on. */
 // deno-lint-ignore ban-types -- a target is called with what came with it.
@@ -39,7 +40,9 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
     namespace = await import(module);
   } catch (error) {
     throw new TaskReferenceError(
-      `Cannot load the task's module ${module}: ${error}`,
+      `Cannot load the task's module ${module}: ${
+        isError(error) ? `${error}` : inspected(error)
+      }`,
       { cause: error },
     );
   }
@@ -123,7 +126,7 @@ function missingNames(
   hint: string,
 ): AnyFunction {
   const explained = (error: unknown): unknown => {
-    const missing = error instanceof ReferenceError
+    const missing = isError(error) && error instanceof ReferenceError
       ? MISSING.exec(error.message)?.[1]
       : undefined;
     if (missing === undefined) return error;

@@ -10,6 +10,7 @@ import { Link } from "../ipc/_link.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
+import { inspected, isError } from "../ipc/_inspected.ts";
 import { loadTask } from "../ipc/_task_load.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { TaskReferenceError } from "../ipc/errors.ts";
@@ -211,12 +212,8 @@ export function holdChannel(held: boolean): void {
 
 /** Prints what ends the process, as Python does. */
 export function printFailure(error: unknown): void {
-  const inspected = (error: unknown) =>
-    error instanceof Error
-      ? Deno.inspect(error, { colors: false })
-      : String(error);
   // Where our own code found that out is of no use; what led to it is.
-  const shown = error instanceof TaskReferenceError
+  const shown = isError(error) && error instanceof TaskReferenceError
     ? `${error.name}: ${error.message}${
       error.cause === undefined ? "" : `\nCaused by ${inspected(error.cause)}`
     }`
@@ -299,7 +296,7 @@ function fail(error: unknown): void {
   try {
     packet = hub.pack(error, "error");
   } catch {
-    packet = hub.pack(new Error(String(error)));
+    packet = hub.pack(new Error(inspected(error)));
   }
   sendToParent({ type: "failed" }, packet);
 }

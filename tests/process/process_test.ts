@@ -19,6 +19,8 @@ import {
   Queue,
   RemoteError,
   SerializationError,
+  taskRef,
+  TaskReferenceError,
   wait,
   type Waitable,
   WorkerLostError,
@@ -36,6 +38,7 @@ import {
 } from "../../process/mod.ts";
 import { reasonOf } from "../ipc/_waits.ts";
 import {
+  fixture,
   isRunning,
   processTest,
   reported,
@@ -769,6 +772,46 @@ processTest(
     assertInstanceOf(reason.cause, RemoteError);
     assertEquals(reason.cause.pid, process.pid);
     assertStringIncludes(reason.cause.remoteStack, "failByHidden");
+  },
+);
+
+processTest(
+  "Process ends by whatever is thrown, also if nobody can look at it",
+  async () => {
+    for (const what of Object.keys(tasks.strangeThings)) {
+      const ways = ["throw", "reject", "timer"] as const;
+      const ends = await Promise.all(
+        ways.map((how) => failing(tasks.failStrangely, [what, how])),
+      );
+      for (const [index, { process, reason, stderr }] of ends.entries()) {
+        const shown = `${what}, ${ways[index]}: ${Deno.inspect(reason)}`;
+        assertEquals(process.exitCode, 1, shown);
+        // The runtime looks at what a timer throws, and gives up by itself.
+        if (what.includes("proxy") && ways[index] === "timer") {
+          assertInstanceOf(reason, WorkerLostError, shown);
+          continue;
+        }
+        assertFalse(reason instanceof WorkerLostError, shown);
+        if (what === "object without a prototype") assertEquals(reason, {});
+        else assertInstanceOf(reason, Error, shown);
+        assertMatch(stderr, new RegExp(`^Process ${process.name}:\n.+`));
+      }
+    }
+  },
+);
+
+processTest(
+  "Process tells of a module that throws what nobody can look at",
+  async () => {
+    const process = new Process({
+      target: taskRef<[], void>(fixture("throws_strangely.ts"), "task"),
+      stderr: "null",
+    });
+    process.start();
+    const reason = await reasonOf(process.result);
+    assertInstanceOf(reason, TaskReferenceError);
+    assertStringIncludes(reason.message, "Cannot load the task's module");
+    await process.join();
   },
 );
 
