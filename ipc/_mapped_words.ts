@@ -104,22 +104,41 @@ interface Libc {
   errno(): Deno.PointerObject | null;
 }
 
-/** Why memory cannot be mapped here; `undefined` where it can. */
-export function mappingObstacle(): "platform" | "permission" | undefined {
-  if (calls === undefined) return "platform";
-  // A scoped permission does not name libc as the loader does.
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted"
-    ? undefined
-    : "permission";
+/** A scoped permission, or one less something, does not let libc through. */
+function mayCall(): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name: "ffi" });
+  return state === "granted" && !partial;
 }
+
+/** A permission that is granted later comes too late for `symbols`. */
+const couldCall = mayCall();
 
 /**
  * Loaded with this module, not when it is first needed: a library that is
  * loaded within a test counts as left open by that test.
  */
-const symbols = mappingObstacle() === undefined
-  ? Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc
-  : undefined;
+const symbols = load();
+
+/** `undefined` where there is no such library (another libc than GNU's). */
+function load(): Libc | undefined {
+  if (calls === undefined || !couldCall) return undefined;
+  try {
+    return Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why memory cannot be mapped here; `undefined` where it can. */
+export function mappingObstacle():
+  | "platform"
+  | "permission"
+  | "library"
+  | undefined {
+  if (calls === undefined) return "platform";
+  if (!mayCall() || !couldCall) return "permission";
+  return symbols === undefined ? "library" : undefined;
+}
 
 function libc(): Libc {
   return symbols!; // Whoever gets here has asked for obstacles.
