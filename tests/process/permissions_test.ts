@@ -291,6 +291,126 @@ processTest(
   },
 );
 
+// ---- Flags that deny ----
+
+/** What children with these permissions get, under flags that deny some. */
+async function denied(
+  flags: readonly string[],
+  lists: readonly PermissionMode[],
+  asked: readonly Deno.PermissionDescriptor[],
+): Promise<unknown[]> {
+  const result = await runFixture("denied.ts", {
+    flags: ["--allow-run", ...flags],
+    args: [JSON.stringify(lists), JSON.stringify(asked)],
+  });
+  return reported(result) as unknown[];
+}
+
+function assertLacking(found: unknown, flag: string, cure: string): void {
+  const error = found as { name: string; message: string; flag: string };
+  assertEquals(error.name, "PermissionNeededError", Deno.inspect(found));
+  assertEquals(error.flag, flag);
+  assertStringIncludes(error.message, cure);
+}
+
+processTest(
+  "Process is given no pattern of variables of which some may be denied",
+  async () => {
+    const lists = [
+      { env: ["APP_*"] },
+      { env: ["APP_A"] },
+      { env: ["APP_SECRET"] },
+    ];
+    const asked = ["APP_A", "APP_SECRET"].map((variable) => ({
+      name: "env" as const,
+      variable,
+    }));
+    const port = "--allow-net=127.0.0.1";
+    for (const flag of ["--allow-env=APP_*", "--allow-env"]) {
+      const [all, one, secret] = await denied(
+        [port, flag, "--deny-env=APP_SECRET"],
+        lists,
+        asked,
+      );
+      assertLacking(all, "--allow-env", "one by one");
+      assertEquals(one, [true, false]);
+      assertLacking(secret, "--allow-env=APP_SECRET", "lacks");
+    }
+    const [all] = await denied([port, "--allow-env"], lists, asked);
+    assertEquals(all, [true, true]);
+  },
+);
+
+processTest(
+  "Process is given no host of which some ports may be denied",
+  async () => {
+    const hosts = ["example.com", "example.com:443", "example.com:80"];
+    const lists = hosts.map((host) => ({ net: [host] }));
+    const asked = hosts.slice(1).map((host) => ({
+      name: "net" as const,
+      host,
+    }));
+    const [all, one, other] = await denied(
+      [
+        "--allow-env=NODE_V8_COVERAGE",
+        "--allow-net=example.com",
+        "--deny-net=example.com:80",
+      ],
+      lists,
+      asked,
+    );
+    assertLacking(all, "--allow-net", "with its ports");
+    assertEquals(one, [true, false]);
+    assertLacking(other, "--allow-net=example.com:80", "lacks");
+    const [whole] = await denied(["--allow-net"], lists, asked);
+    assertEquals(whole, [true, true]);
+  },
+);
+
+processTest(
+  "Process is given no folder of which some is denied",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/secret`;
+    const [all, one] = await denied(
+      [
+        "--allow-net=127.0.0.1",
+        `--allow-read=${folder}`,
+        `--deny-read=${path}`,
+      ],
+      [{ read: [folder] }, { read: [`${folder}/other`] }],
+      [{ name: "read", path }, { name: "read", path: `${folder}/other` }],
+    );
+    assertLacking(all, `--allow-read=${folder}`, "lacks");
+    assertEquals(one, [false, true]);
+    await Deno.remove(folder);
+  },
+);
+
+processTest(
+  "Process inherits nothing of a permission of which some is denied",
+  async () => {
+    const items: Record<string, string> = {
+      read: "/etc/secret",
+      write: "/etc/secret",
+      net: "example.com:80",
+      env: "APP_SECRET",
+      sys: "uid",
+      ffi: "/lib/secret.so",
+      import: "example.com:443",
+    };
+    for (const [name, item] of Object.entries(items)) {
+      const flags = [`--allow-${name}`, `--deny-${name}=${item}`];
+      const [inherited, asked] = await denied(
+        name === "net" ? flags : [...flags, "--allow-net=127.0.0.1"],
+        ["inherit", { [name]: "inherit" }],
+        [{ name } as Deno.PermissionDescriptor],
+      );
+      assertEquals([inherited, asked], [[false], [false]], name);
+    }
+  },
+);
+
 // ---- The ways of the channel ----
 
 /** Runs the fixture, in which a child does everything over its channel. */
