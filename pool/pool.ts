@@ -8,6 +8,7 @@ import {
   shown,
   type WaitOptions,
 } from "../ipc/_options.ts";
+import { self } from "../ipc/_self.ts";
 import { callerFiles } from "../ipc/_task.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import type { Target } from "../ipc/task_ref.ts";
@@ -409,7 +410,8 @@ export class Pool implements AsyncDisposable {
       killGrace: options.killGrace ?? 500,
       startTimeout: options.startTimeout ?? 60_000,
       maxTasksPerWorker: maxTasksPerChild,
-      isLazy: lazily in options,
+      // In a forked child that is not there yet nothing is started.
+      isLazy: lazily in options || self.replaying,
       ...(onWorkerLost === undefined ? {} : { onWorkerLost }),
       ...(retries === undefined ? {} : { retries }),
       start: (id, events) => new ProcessWorker(id, plan(), startedAt, events),
@@ -544,7 +546,9 @@ export class Pool implements AsyncDisposable {
       signal.addEventListener("abort", onAbort, { once: true });
       task.onSettled(() => signal.removeEventListener("abort", onAbort));
     }
-    this.#scheduler.add(task);
+    // Nobody knows what it gave in the parent.
+    if (self.replaying) task.settle({ ok: true, value: undefined });
+    else this.#scheduler.add(task);
     return task;
   }
 
@@ -619,6 +623,7 @@ export class Pool implements AsyncDisposable {
     this.#checkOpen(action);
     checkMapOptions(action, options);
     checkItems(action, items);
+    if (self.replaying) items = [];
     const { signal, timeout, onProgress } = options;
     signal?.throwIfAborted();
     // An input that fails does so here.
@@ -731,6 +736,7 @@ export class Pool implements AsyncDisposable {
     this.#checkOpen(action);
     checkMapOptions(action, options);
     checkItems(action, items);
+    if (self.replaying) items = [];
     const { signal, buffer } = options;
     signal?.throwIfAborted();
     const input = isAsync(items)

@@ -171,6 +171,23 @@ processTest(
   },
 );
 
+processTest("fork() starts no workers of pools in a replay", async () => {
+  const result = await runFixture("fork_pool.ts");
+  const [child, parent] = linesOf(result).map((line) => JSON.parse(line));
+  assertEquals(parent, {
+    who: "parent",
+    found: [8, 2, 4, [2, 4], [2, 4], [2, 4], [2, 4], [6], 10, [2]],
+    hadWorkers: true,
+    after: 42,
+  });
+  assertEquals(child, {
+    who: "child",
+    found: [null, null, null, [], [], [], [], [], null, []],
+    hadWorkers: false,
+    after: 42,
+  });
+});
+
 processTest("fork() gives a child that ends as it likes", async () => {
   const result = await runFixture("fork_fails.ts");
   assertEquals(reported(result), [1, 9]);
