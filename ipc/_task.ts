@@ -6,8 +6,9 @@
 //
 //   1. An explicit reference says so.
 //   2. The text of the calling module (and of the other files on the stack):
-//      a function of the same name that is written down once, in place, at the
-//      top level, and exported, is the one; the other side compares its source.
+//      a function that is written down in place, at the top level, and exported,
+//      is the one if no other there has its name, or those that have it read
+//      differently; the other side compares its source.
 //   3. The modules that those files import are loaded already: the export that
 //      is this very function.
 //   4. The inspector (whole of --allow-sys) knows the script, and whether the
@@ -17,7 +18,12 @@
 //
 // Equal source text alone proves nothing: `mul(2)` and `mul(5)` read the same.
 
-import { type ModuleOutline, scanModule } from "./_module_scan.ts";
+import {
+  type Definition,
+  fitsDefinition,
+  type ModuleOutline,
+  scanModule,
+} from "./_module_scan.ts";
 import { shown } from "./_options.ts";
 import type { AnyFunction, Task } from "./_task_load.ts";
 import { self } from "./_self.ts";
@@ -198,29 +204,61 @@ function byText(target: AnyFunction, files: readonly string[]) {
   if (target.name === "") return undefined;
   for (const file of files) {
     const outline = outlineOf(file);
-    if (
-      outline === undefined || !outline.inPlace.has(target.name) ||
-      outline.definitions.get(target.name) !== 1 ||
-      isAlsoDefined(target.name, file, outline)
-    ) continue;
-    for (const [name, local] of outline.exports) {
-      if (local === target.name) return { module: file, name };
+    const definition = outline && definitionOf(target, outline);
+    if (definition === undefined || isAlsoDefined(target, file, outline!)) {
+      continue;
+    }
+    for (const [name, local] of outline!.exports) {
+      if (outline!.inPlace.get(local) === definition) {
+        return { module: file, name };
+      }
     }
   }
   return undefined;
 }
 
-/** Whether a module that is imported there makes functions of that name too. */
+/** The only definition in a module that the function can have come from. */
+function definitionOf(
+  target: AnyFunction,
+  { definitions }: ModuleOutline,
+): Definition | undefined {
+  const known = definitions.get(target.name) ?? [];
+  if (known.length < 2) return known[0];
+  const source = Function.prototype.toString.call(target);
+  const fitting = known.filter((one) => fitsDefinition(source, one));
+  return fitting.length === 1 ? fitting[0] : undefined;
+}
+
+/** Whether a module that is imported there makes such functions too. */
 function isAlsoDefined(
-  name: string,
+  target: AnyFunction,
   file: string,
   { imports }: ModuleOutline,
 ): boolean {
+  const source = Function.prototype.toString.call(target);
   return imports.some(({ specifier }) => {
     const module = resolveFrom(specifier, file);
-    return module !== undefined && module !== file && !isOwnModule(module) &&
-      (outlineOf(module)?.definitions.has(name) ?? false);
+    if (module === undefined || module === file || isOwnModule(module)) {
+      return false;
+    }
+    return outlineOf(module)?.definitions.get(target.name)
+      ?.some((one) => fitsDefinition(source, one)) ?? false;
   });
+}
+
+/** An export that is called what the function is called, or stands for it. */
+function likelyExport(target: AnyFunction, files: readonly string[]) {
+  if (target.name === "") return undefined;
+  for (const file of files) {
+    const { exports, inPlace } = outlineOf(file) ?? {};
+    for (const [name, local] of exports ?? []) {
+      const called = inPlace!.get(local)?.name ?? local;
+      if (called === target.name || local === target.name) {
+        return { file, name };
+      }
+    }
+  }
+  return undefined;
 }
 
 /**
@@ -357,15 +395,33 @@ async function locate(
       };
     }
   }
-  const unread = files.find((file) => outlineOf(file) === undefined);
   return {
     kind: "source",
     name: target.name,
     source,
-    ...(unread === undefined ? {} : {
-      hint:
-        ` (${unread} could not be read to look there: --allow-read would help)`,
-    }),
+    ...doubtAbout(target, files),
+  };
+}
+
+/** Why the function was not found among the exports of a module. */
+function doubtAbout(
+  target: AnyFunction,
+  files: readonly string[],
+): { why?: string; exported?: string } {
+  const likely = likelyExport(target, files);
+  if (likely !== undefined) {
+    const { file, name } = likely;
+    return {
+      why:
+        `it cannot be told from outside whether it is the export "${name}" of ${file}`,
+      exported: name,
+    };
+  }
+  const unread = files.find((file) => outlineOf(file) === undefined);
+  if (unread === undefined) return {};
+  return {
+    why:
+      `it was not found among the exports of a module (${unread} could not be read to look there: --allow-read would help)`,
   };
 }
 

@@ -16,7 +16,18 @@ export type Task =
   /** The only export of this module that has this name and text. */
   | { kind: "match"; module: string; name: string; source: string }
   /** This text. */
-  | { kind: "source"; name: string; source: string; hint?: string };
+  | SourceTask;
+
+/** A function that crosses by its text. */
+export interface SourceTask {
+  readonly kind: "source";
+  readonly name: string;
+  readonly source: string;
+  /** Why it was not found among the exports of a module, if that is known. */
+  readonly why?: string;
+  /** The export that it may be. */
+  readonly exported?: string;
+}
 
 /** A function and the module it came from, on the side that runs it. */
 export interface LoadedTask {
@@ -99,9 +110,8 @@ function matching(
 }
 
 /** Makes a function of its text. It sees the globals and nothing else. */
-function compile(
-  { name, source, hint = "" }: Task & { kind: "source" },
-): AnyFunction {
+function compile(task: SourceTask): AnyFunction {
+  const { name, source } = task;
   // A method's text is no expression by itself; in an object it is.
   for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
     let run: unknown;
@@ -110,7 +120,7 @@ function compile(
     } catch {
       continue;
     }
-    if (typeof run === "function") return missingNames(run, name, hint);
+    if (typeof run === "function") return missingNames(run, task);
   }
   throw new TaskReferenceError(
     `Cannot send function "${name}" by its source: it does not stand alone; export it, or name it with taskRef(import.meta.url, "name")`,
@@ -122,8 +132,7 @@ const MISSING = /^(.+) is not defined$/;
 /** Says what to do when the function misses a name of its module. */
 function missingNames(
   run: AnyFunction,
-  name: string,
-  hint: string,
+  { name, why, exported }: SourceTask,
 ): AnyFunction {
   const explained = (error: unknown): unknown => {
     const missing = isError(error) && error instanceof ReferenceError
@@ -133,7 +142,13 @@ function missingNames(
     return new TaskReferenceError(
       `Function ${
         name === "" ? "(anonymous)" : `"${name}"`
-      } was sent by its source, because it was not found among the exports of a module${hint}, and uses "${missing}", which only its module or an enclosing call has: export the function, or name it with taskRef(import.meta.url, "name")`,
+      } was sent by its source, because ${
+        why ?? "it was not found among the exports of a module"
+      }, and uses "${missing}", which only its module or an enclosing call has: ${
+        exported === undefined
+          ? `export the function, or name it with taskRef(import.meta.url, "name")`
+          : `name it with taskRef(import.meta.url, "${exported}")`
+      }`,
       { cause: error },
     );
   };

@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { scanModule } from "../../ipc/_module_scan.ts";
+import { fitsDefinition, scanModule } from "../../ipc/_module_scan.ts";
 import { seeded } from "./_random.ts";
 
 function exportsOf(text: string): Record<string, string> {
@@ -9,7 +9,12 @@ function exportsOf(text: string): Record<string, string> {
 }
 
 function inPlace(text: string): string[] {
-  return [...scanModule(text).inPlace].sort();
+  return [...scanModule(text).inPlace.keys()].sort();
+}
+
+/** How often a name is given to a function. */
+function count(text: string, name: string): number {
+  return scanModule(text).definitions.get(name)?.length ?? 0;
 }
 
 Deno.test("scanModule() reads an empty module", () => {
@@ -67,11 +72,17 @@ Deno.test("scanModule() does not take values for functions in place", () => {
     export const e = 1 + 2;
     export const f = (1 + 2) * 3;
     export const g = cond ? () => 1 : () => 2;
-    export let h = () => {};
-    export var i = function () {};
-    export const j = wrap(function j() {});
+    export const h = wrap(function h() {});
+    export const i = (() => () => {})();
+    export const j = (function () {}).bind(null);
+    export const k = (x => x, other);
+    export const { l, m: n, o = () => {}, ...p } = make();
+    export const [q, { r }] = make();
   `;
-  assertEquals(Object.keys(exportsOf(text)).length, 10);
+  assertEquals(
+    Object.keys(exportsOf(text)).sort(),
+    "a b c d e f g h i j k l n o p q r".split(" "),
+  );
   assertEquals(inPlace(text), []);
 });
 
@@ -88,7 +99,7 @@ Deno.test("scanModule() finds lists of exports, also under other names", () => {
   `;
   const exports = exportsOf(text);
   assertEquals(exports, { a: "a", bee: "b", default: "C", "a name": "d" });
-  assertEquals(inPlace(text), ["C", "a", "b"]);
+  assertEquals(inPlace(text), ["C", "a", "b", "d"]);
 });
 
 Deno.test("scanModule() finds the default export", () => {
@@ -154,12 +165,109 @@ Deno.test("scanModule() counts the definitions of a name at any depth", () => {
     const once = () => {};
     once();
   `;
-  const { definitions } = scanModule(text);
-  assertEquals(definitions.get("f"), 3);
-  assertEquals(definitions.get("i"), 2);
-  assertEquals(definitions.get("once"), 1);
-  assertEquals(definitions.get("g"), 1);
-  assertEquals(definitions.get("x"), undefined);
+  for (const [name, times] of [["f", 3], ["i", 2], ["once", 1], ["g", 1]]) {
+    assertEquals(count(text, name as string), times, name as string);
+  }
+  assertEquals(count(text, "x"), 0);
+});
+
+Deno.test("scanModule() does not count signatures without a body", () => {
+  const text = `
+    export function f(x: number): void;
+    export function f(x: string): { a: () => void }
+    export function f<T extends { a: 1 }>(x: T): asserts x is { a: 1 };
+    export function f(x: unknown): { a: number } | undefined { return x }
+    export async function g(): Promise<{ a: number }>
+    export async function g(x?: string): Promise<{ a: number }> { return x }
+    export default function h(x: string): void;
+    export default function h(x) {}
+    declare function i(): void;
+    export declare function j(): { a: 1 };
+  `;
+  assertEquals(exportsOf(text), { f: "f", g: "g", default: "h" });
+  assertEquals(inPlace(text), ["f", "g", "h"]);
+  for (const name of ["f", "g", "h"]) assertEquals(count(text, name), 1, name);
+  for (const name of ["i", "j"]) assertEquals(count(text, name), 0, name);
+});
+
+Deno.test("scanModule() finds function literals in every dress", () => {
+  const text = `
+    export const a = <T,>(x: T): T => x;
+    export const b = async <T extends Map<string, T[]>>(x: T) => x;
+    export const c = ((x: number) => x);
+    export const d = (x => x) satisfies (x: number) => number;
+    export const e = (function () {}) as unknown as () => void;
+    export const f = function named() {};
+    export const g = ((((async () => {}))));
+    export const h: Map<string, () => void> = (x) => x;
+    export let i = () => {};
+    export var j: Fn = function () {};
+    export const k = () => 1, l = (x: number) => x, m = 2, n = x => x
+    export const o: Map<string, number> = new Map<string, number>(),
+      p = class Named {};
+    export default ((x) => x);
+  `;
+  assertEquals(
+    inPlace(text),
+    "a b c d default e f g h i j k l n p".split(" "),
+  );
+  assertEquals(
+    Object.keys(exportsOf(text)).sort(),
+    "a b c d default e f g h i j k l m n o p".split(" "),
+  );
+  const { inPlace: found } = scanModule(text);
+  assertEquals(found.get("f")?.name, "named");
+  assertEquals(found.get("p")?.name, "Named");
+  assertEquals(found.get("h")?.name, "h");
+  for (const name of ["a", "h", "j", "k", "n"]) {
+    assertEquals(count(text, name), 1, name);
+  }
+  assertEquals(count(text, "f"), 0);
+});
+
+Deno.test("scanModule() leaves variables out that are assigned to later", () => {
+  const text = `
+    export let a = () => {}, b = () => {}, c = () => {}, d = () => {};
+    export let e = () => {};
+    a = wrap(a);
+    function change() { b ??= 1; c += 1; d++; }
+    if (a === e) call({ e }, o.e == 1);
+  `;
+  assertEquals(inPlace(text), ["change", "e"]);
+  assertEquals(Object.keys(exportsOf(text)).length, 5);
+});
+
+Deno.test("scanModule() needs no semicolons", () => {
+  const text = `
+    const a = 1
+    function b() {}
+    export const c = (x) => x
+    const d = c
+    class E {}
+    export { b, d, E }
+  `;
+  assertEquals(inPlace(text), ["E", "b", "c"]);
+});
+
+Deno.test("fitsDefinition() tells definitions apart by their words", () => {
+  const text = `
+    export function task(x: number): string {
+      return format(x, { style: "long" });
+    }
+    export interface Options { task: (x: number, format: string) => void }
+    const other = { task: (x: number) => format(x, { style: "short" }) };
+  `;
+  const [first, second, third] = scanModule(text).definitions.get("task")!;
+  const source = 'function task(x) {\n return format(x, {style: "long"});\n}';
+  assert(fitsDefinition(source, first!));
+  assertFalse(fitsDefinition(source, second!));
+  assertFalse(fitsDefinition(source, third!));
+  assert(fitsDefinition('(x)=>format(x, {style: "short"})', third!));
+  assert(fitsDefinition(
+    "(x)=>x * 2",
+    scanModule("const f = (x: T) => x * 2")
+      .definitions.get("f")![0]!,
+  ));
 });
 
 Deno.test("scanModule() finds what is imported, without types", () => {
@@ -221,7 +329,7 @@ Deno.test("scanModule() tells a regular expression from a division", () => {
   ];
   for (const text of texts) {
     assert(scanModule(text).inPlace.has("f"), text);
-    assert(scanModule(text).definitions.get("f") === 1, text);
+    assertEquals(count(text, "f"), 1, text);
   }
 });
 
@@ -255,6 +363,7 @@ Deno.test("scanModule() reads its own source", async () => {
   const url = new URL("../../ipc/_module_scan.ts", import.meta.url);
   const outline = scanModule(await Deno.readTextFile(url));
   assertEquals(Object.fromEntries(outline.exports), {
+    fitsDefinition: "fitsDefinition",
     scanModule: "scanModule",
   });
 });

@@ -41,6 +41,14 @@ const VALUES: Record<string, unknown> = {
   "main: reference to default": 1014,
   "main: reference": 1010,
   "main: reference to a renamed one": 1013,
+  "main: overloaded": 1015,
+  "main: generic": 1016,
+  "main: second of two": 1017,
+  "main: in brackets": 1018,
+  "main: by its own name": 1019,
+  "main: variable": 1020,
+  "main: annotated": 1021,
+  "main: common name": 1022,
   "imported: function": 110,
   "imported: async function": 111,
   "imported: arrow": 112,
@@ -80,6 +88,7 @@ const ERRORS: Record<string, readonly string[]> = {
   "inline: not exported": ['"notExported"', '"offset"', "export"],
   "inline: not exported elsewhere": ['"secret"', '"offset"', "export"],
   "inline: closure": ['"step"', "taskRef"],
+  "inline: common name": ['"factor"', "taskRef"],
   "mul(5)": ['"factor"', "taskRef"],
   "inner of 5": ['"inner"', '"factor"', "taskRef"],
   "twice of 5": ['"twice"', '"factor"', "taskRef"],
@@ -97,6 +106,15 @@ const VALUES_OR_ERRORS: Record<string, number> = {
   "twice": 20,
   "fourfold": 20,
   "fourfold of 5": 50,
+  "main: out of a pattern": 1010,
+  "main: ambiguous": 1010,
+  "main: ambiguous other": 1010,
+};
+
+/** What is said of exports that cannot be told from other functions. */
+const DOUBTS: Record<string, string> = {
+  "main: out of a pattern": "taken",
+  "main: ambiguous": "ambiguous",
 };
 
 const WITHOUT_SYS = [
@@ -182,6 +200,20 @@ processTest(
     const found = await outcomes(true);
     for (const name of ["inline: closure", "mul(5)", "inner of 5"]) {
       assertReferenceError(found[name], ["captures"], name);
+    }
+  },
+);
+
+processTest(
+  "Process says of an export what it cannot be told from",
+  async () => {
+    const found = await outcomes(false);
+    for (const [name, exported] of Object.entries(DOUBTS)) {
+      assertReferenceError(found[name], [
+        `whether it is the export "${exported}" of`,
+        "references.ts",
+        `taskRef(import.meta.url, "${exported}")`,
+      ], name);
     }
   },
 );
