@@ -67,6 +67,18 @@ export function fitsDefinition(
   return next === words.length;
 }
 
+/** A path, relative to its module, that the text imports when it runs. */
+export function relativeImportIn(source: string): string | undefined {
+  // A text that is looked through for each function is rarely one of these.
+  if (!source.includes("import")) return undefined;
+  const tokens = tokenize(source);
+  return tokens.find(({ kind, text }, i) =>
+    kind === "string" && /^\.{0,2}\//.test(text) &&
+    tokens[i - 1]?.text === "(" && tokens[i - 2]?.text === "import" &&
+    tokens[i - 3]?.text !== "."
+  )?.text;
+}
+
 /** What a compiler leaves as it is: names, and texts without escapes. */
 function wordsOf(tokens: readonly Token[]): string[] {
   return tokens.filter(({ kind, text }) =>

@@ -22,11 +22,12 @@ import {
   type Definition,
   fitsDefinition,
   type ModuleOutline,
+  relativeImportIn,
   scanModule,
 } from "./_module_scan.ts";
 import { shown } from "./_options.ts";
-import type { AnyFunction, Task } from "./_task_load.ts";
 import { self } from "./_self.ts";
+import { type AnyFunction, relativeImport, type Task } from "./_task_load.ts";
 import { isTaskRef, type Target, type TaskRef } from "./task_ref.ts";
 import { TaskReferenceError } from "./errors.ts";
 
@@ -128,7 +129,12 @@ export function checkTarget<A extends unknown[], R>(
       `Cannot ${action}: "${target.name}" is a class; pass a function`,
     );
   }
-  return { target, files: callerFiles() };
+  const files = callerFiles();
+  const imported = relativeImportIn(source);
+  if (imported !== undefined && isSurelyInline(target, files)) {
+    throw relativeImport(target.name, imported);
+  }
+  return { target, files };
 }
 
 const outlines = new Map<string, ModuleOutline | undefined>();
@@ -246,6 +252,23 @@ function isAlsoDefined(
   });
 }
 
+/** Whether no module can be found that exports a function. */
+function isSurelyInline(
+  target: AnyFunction,
+  files: readonly string[],
+): boolean {
+  // The inspector knows of modules that were imported while the program ran.
+  const { state } = Deno.permissions.querySync({ name: "sys" });
+  return state !== "granted" && files.length > 0 &&
+    likelyExport(target, files) === undefined &&
+    files.every((file) =>
+      outlineOf(file)?.imports.every(({ specifier }) => {
+        const module = resolveFrom(specifier, file);
+        return module !== undefined && !mayExport(module);
+      }) ?? false
+    );
+}
+
 /** An export that is called what the function is called, or stands for it. */
 function likelyExport(target: AnyFunction, files: readonly string[]) {
   if (target.name === "") return undefined;
@@ -299,6 +322,11 @@ function resolveFrom(specifier: string, file: string): string | undefined {
   }
 }
 
+/** Whether functions of a module may be looked for there. */
+function mayExport(module: string): boolean {
+  return !isOwnModule(module) && !/^(?:node|npm|data|blob):/.test(module);
+}
+
 /** Way 3: it is an export of a module that these files import. */
 async function byImport(target: AnyFunction, files: readonly string[]) {
   for (const file of files) {
@@ -310,8 +338,7 @@ async function byImport(target: AnyFunction, files: readonly string[]) {
     for (const { specifier } of imports) {
       const module = resolveFrom(specifier, file);
       if (
-        module === undefined || isMainModule(module) ||
-        isOwnModule(module) || /^(?:node|npm|data|blob):/.test(module)
+        module === undefined || isMainModule(module) || !mayExport(module)
       ) continue;
       const name = exportOf(await namespaceOf(module), target);
       if (name !== undefined) return { module, name };
@@ -395,6 +422,8 @@ async function locate(
       };
     }
   }
+  const beside = relativeImportIn(source);
+  if (beside !== undefined) throw relativeImport(target.name, beside);
   return {
     kind: "source",
     name: target.name,

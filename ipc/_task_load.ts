@@ -43,7 +43,7 @@ export interface LoadedTask {
  */
 export async function loadTask(task: Task): Promise<LoadedTask> {
   if (task.kind === "source") {
-    return { run: compile(task), namespace: undefined };
+    return { run: await compile(task), namespace: undefined };
   }
   const { module } = task;
   let namespace: Record<string, unknown>;
@@ -81,7 +81,7 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
   // The function is in that module but not an export of it, or another one
   // that has the same name.
   return {
-    run: compile({
+    run: await compile({
       kind: "source",
       name: task.name,
       source: task.source!,
@@ -110,13 +110,16 @@ function matching(
 }
 
 /** Makes a function of its text. It sees the globals and nothing else. */
-function compile(task: SourceTask): AnyFunction {
+async function compile(task: SourceTask): Promise<AnyFunction> {
   const { name, source } = task;
+  // What it imports by a relative path is beside its module, which is not this
+  // one: a module made of text stands beside nothing.
+  const evaluated = /\bimport\s*\(/.test(source) ? moduleValue : scriptValue;
   // A method's text is no expression by itself; in an object it is.
   for (const text of [`(${source})`, `Object.values({${source}})[0]`]) {
     let run: unknown;
     try {
-      run = new Function(`"use strict"; return ${text};`)();
+      run = await evaluated(text);
     } catch {
       continue;
     }
@@ -127,7 +130,35 @@ function compile(task: SourceTask): AnyFunction {
   );
 }
 
+function scriptValue(text: string): unknown {
+  return new Function(`"use strict"; return ${text};`)();
+}
+
+async function moduleValue(text: string): Promise<unknown> {
+  const module = `export const value = ${text};`;
+  const url = `data:text/javascript,${encodeURIComponent(module)}`;
+  const namespace: { value: unknown } = await import(url);
+  return namespace.value;
+}
+
+/** The error for a function that imports what is beside its own module. */
+export function relativeImport(
+  name: string,
+  specifier: string,
+  cause?: unknown,
+): TaskReferenceError {
+  const called = name === "" ? "(anonymous)" : `"${name}"`;
+  return new TaskReferenceError(
+    `Cannot send function ${called} by its source: it imports "${specifier}", which only the module that it is in can find; export the function, or pass import.meta.resolve("${specifier}") as an argument`,
+    { cause },
+  );
+}
+
 const MISSING = /^(.+) is not defined$/;
+
+/** What the runtime says of a relative import in a module made of text. */
+const RELATIVE =
+  /^Import "(\.{0,2}\/[^"]*)" not a dependency|relative URL with a cannot-be-a-base base/;
 
 /** Says what to do when the function misses a name of its module. */
 function missingNames(
@@ -138,6 +169,12 @@ function missingNames(
     const missing = isError(error) && error instanceof ReferenceError
       ? MISSING.exec(error.message)?.[1]
       : undefined;
+    const relative = isError(error) && error instanceof TypeError
+      ? RELATIVE.exec(error.message)
+      : null;
+    if (relative !== null) {
+      return relativeImport(name, relative[1] ?? "./...", error);
+    }
     if (missing === undefined) return error;
     return new TaskReferenceError(
       `Function ${

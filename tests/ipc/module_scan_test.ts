@@ -1,7 +1,11 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { fitsDefinition, scanModule } from "../../ipc/_module_scan.ts";
+import {
+  fitsDefinition,
+  relativeImportIn,
+  scanModule,
+} from "../../ipc/_module_scan.ts";
 import { seeded } from "./_random.ts";
 
 function exportsOf(text: string): Record<string, string> {
@@ -270,6 +274,23 @@ Deno.test("fitsDefinition() tells definitions apart by their words", () => {
   ));
 });
 
+Deno.test("relativeImportIn() finds what stands beside the module", () => {
+  const cases: [string, string | undefined][] = [
+    ['async () => await import("./a.ts")', "./a.ts"],
+    ["async () => await import ( '../a.ts' )", "../a.ts"],
+    ['() => import("/a.ts").then((a) => a)', "/a.ts"],
+    ['() => import("node:fs")', undefined],
+    ['() => import("npm:a/b")', undefined],
+    ['() => "import(\\"./a.ts\\")" // import("./a.ts")', undefined],
+    ['(a) => a.import("./a.ts")', undefined],
+    ["(a) => import(a)", undefined],
+    ['() => important("./a.ts")', undefined],
+  ];
+  for (const [source, path] of cases) {
+    assertEquals(relativeImportIn(source), path, source);
+  }
+});
+
 Deno.test("scanModule() finds what is imported, without types", () => {
   const text = `
     import "./side.ts";
@@ -364,6 +385,7 @@ Deno.test("scanModule() reads its own source", async () => {
   const outline = scanModule(await Deno.readTextFile(url));
   assertEquals(Object.fromEntries(outline.exports), {
     fitsDefinition: "fitsDefinition",
+    relativeImportIn: "relativeImportIn",
     scanModule: "scanModule",
   });
 });

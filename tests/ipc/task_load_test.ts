@@ -189,3 +189,27 @@ Deno.test("loadTask() leaves other errors of a function of text alone", async ()
   const error = await assertRejects(async () => await tdz(), ReferenceError);
   assert(!(error instanceof TaskReferenceError));
 });
+
+Deno.test("loadTask() makes functions that import what stands nowhere near", async () => {
+  const run = await ofSource(
+    "async (url) => Object.keys(await import(url))",
+    "named",
+  );
+  assertEquals(await run("data:text/javascript,export const a = 1"), ["a"]);
+  assert((await run("node:path") as string[]).includes("join"));
+  for (const path of ["./errors.ts", "../mod.ts", "/mod.ts"]) {
+    const error = await assertRejects(
+      async () => await run(path),
+      TaskReferenceError,
+      "import.meta.resolve",
+    );
+    assert(error.message.includes('"named"'), error.message);
+  }
+  const method = await ofSource("async load(url) { return import(url); }");
+  assertEquals((await method("node:path")).sep, "/");
+  const missing = await assertRejects(
+    async () => await run("file:///does/not/exist.ts"),
+    TypeError,
+  );
+  assert(missing.message.includes("exist.ts"));
+});

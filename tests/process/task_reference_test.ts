@@ -218,6 +218,27 @@ processTest(
   },
 );
 
+processTest(
+  "Process refuses inline functions that import what is beside their module",
+  async () => {
+    for (const flags of [["-A"], WITHOUT_SYS]) {
+      const report = reported(
+        await runFixture("relative_import.ts", { flags }),
+      ) as [string, Outcome, Outcome, string];
+      const [exported, literal, computed, absolute] = report;
+      assertEquals([exported, absolute], ["plain", "plain"]);
+      for (const refused of [literal, computed]) {
+        const { name, message } = refused as unknown as Error;
+        assertEquals(name, "TaskReferenceError");
+        assertStringIncludes(message, '"./reference_tasks.ts"');
+        assertStringIncludes(message, "import.meta.resolve");
+      }
+      const { thrown } = literal as unknown as { thrown: boolean };
+      assertEquals(thrown, flags !== WITHOUT_SYS ? false : true);
+    }
+  },
+);
+
 // ---- References and targets that are none ----
 
 /** Runs a reference that leads nowhere. */
