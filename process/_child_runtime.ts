@@ -277,8 +277,10 @@ async function finish(code: number): Promise<never> {
   await hub.fence(FENCE_PATIENCE);
   await link!.channel.flushed();
   if (reportFaults() && code === 0) code = 1;
-  if (lossy) await lastWord(code || lateCode);
-  return realExit(code || lateCode);
+  // What the task itself has set counts where nothing went wrong.
+  code ||= lateCode || Deno.exitCode;
+  if (lossy) await lastWord(code);
+  return realExit(code);
 }
 
 /** Ends the process when the parent has read everything; bounded. */

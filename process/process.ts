@@ -616,8 +616,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   }
 
   /**
-   * `null` while it has not ended; 0 when the target returned, 1 after an
-   * uncaught error, `n` from `Deno.exit(n)`, `-n` when signal `n` ended it.
+   * `null` while it has not ended; 0 when the target returned, or the
+   * `Deno.exitCode` that it has set; 1 after an uncaught error, `n` from
+   * `Deno.exit(n)` (modulo 256), `-n` when signal `n` ended it.
    */
   get exitCode(): number | null {
     return this.#exit?.exitCode ?? null;

@@ -829,20 +829,53 @@ processTest(
 );
 
 processTest("Process gives the code of Deno.exit", async () => {
-  const codes = [7, 0, 255, undefined];
+  // The system keeps a byte of it.
+  const codes = [7, 0, 255, 256, -1, undefined];
   const processes = codes.map((code) => {
     const process = new Process({ target: tasks.exit, args: [code] });
     process.start();
     return process;
   });
   for (const [index, process] of processes.entries()) {
-    const code = codes[index] ?? 0;
+    const code = (codes[index] ?? 0) & 0xff;
     assertEquals(await process.exited, { exitCode: code, signal: null });
     const reason = await reasonOf(process.result);
     assertInstanceOf(reason, WorkerLostError);
     assertEquals([reason.exitCode, reason.signal], [code, null]);
     assertEquals(reason.pid, process.pid);
   }
+});
+
+processTest("Process gives the exit code that its target has set", async () => {
+  const leave = async (
+    how: Parameters<typeof tasks.leaveExitCode>[0],
+    code: number,
+  ) => {
+    const process = new Process({
+      target: tasks.leaveExitCode,
+      args: [how, code],
+      stderr: "null",
+    });
+    process.start();
+    const result = await process.result.catch((error) => error.constructor);
+    return [result, (await process.exited).exitCode];
+  };
+  assertEquals(
+    await Promise.all([
+      leave("deno", 7),
+      leave("node", 8),
+      leave("deno", 0),
+      leave("then fail", 9),
+      leave("then exit", 10),
+    ]),
+    [
+      ["returned", 7],
+      ["returned", 8],
+      ["returned", 0],
+      [Error, 1],
+      [WorkerLostError, 10],
+    ],
+  );
 });
 
 processTest("Process fails by what nobody catches in the child", async () => {
