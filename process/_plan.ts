@@ -46,7 +46,11 @@ export function spawnPlan(
     );
   }
   const grants: Grants = resolveGrants(action, mode);
-  const { program, flags } = runtimeCommand(action, runtime);
+  const { program, flags } = runtimeCommand(
+    action,
+    runtime,
+    cwd !== undefined,
+  );
   const env = checkEnv(action, options.env);
   if (options.startTimeout !== undefined) {
     checkNonNegative(action, "startTimeout", options.startTimeout);

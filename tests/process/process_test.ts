@@ -611,6 +611,18 @@ processTest("Process refuses bad options and starts nothing", async () => {
     [{ permissions: { net: ["example.com:99999"] } }],
     [{ permissions: { import: ["https://example.com"] } }],
     [{ runtime: 5 }],
+    [{ runtime: { execPath: 5 } }],
+    [{ runtime: { importMap: 5 } }],
+    [{ runtime: { importMap: { imports: {} } } }],
+    [{ runtime: { config: true } }],
+    [{ runtime: { config: "" } }],
+    [{ runtime: { lock: 1 } }],
+    [{ runtime: { nodeModulesDir: true } }],
+    [{ runtime: { unstable: "kv" } }],
+    [{ runtime: { unstable: ["kv", "Temporal API"] } }],
+    [{ runtime: { v8Flags: "x" } }],
+    [{ runtime: { v8Flags: ["x"] } }],
+    [{ runtime: { v8Flags: [5] } }],
   ];
   for (const [options, type = TypeError] of bad) {
     const made = () => {
@@ -618,7 +630,7 @@ processTest("Process refuses bad options and starts nothing", async () => {
       process.start();
       process.kill();
     };
-    assertThrows(made, type, "", Deno.inspect(options));
+    assertThrows(made, type, "Cannot ", Deno.inspect(options));
     assertEquals(liveResources(), [], Deno.inspect(options));
   }
   for (const options of [5, null, "target"]) {
@@ -630,6 +642,53 @@ processTest("Process refuses bad options and starts nothing", async () => {
   }
   await Promise.resolve();
 });
+
+processTest(
+  "Process starts its Deno as runtime says, by paths from here",
+  async () => {
+    const folder = await Deno.makeTempDir({ dir: "." });
+    const name = folder.slice(folder.lastIndexOf("/") + 1);
+    await Deno.writeTextFile(
+      `${folder}/map.json`,
+      JSON.stringify({
+        imports: { mapped: "data:text/javascript,export default 'by the map'" },
+      }),
+    );
+    await Deno.writeTextFile(`${folder}/deno.json`, "{}");
+    try {
+      for (const cwd of [undefined, "/"]) {
+        const process = new Process({
+          target: tasks.runtimeFeatures,
+          ...(cwd === undefined ? {} : { cwd }),
+          runtime: {
+            config: `${name}/deno.json`,
+            importMap: `./${name}/map.json`,
+            lock: `${name}/none.lock`,
+            unstable: ["kv"],
+            v8Flags: ["--expose-gc"],
+          },
+        });
+        process.start();
+        assertEquals(await process.result, {
+          mapped: "by the map",
+          kv: "function",
+          gc: "function",
+        });
+        await process.join();
+      }
+      const plain = new Process({ target: tasks.runtimeFeatures });
+      plain.start();
+      assertEquals(await plain.result, {
+        mapped: "TypeError",
+        kv: "undefined",
+        gc: "undefined",
+      });
+      await plain.join();
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
 
 processTest(
   "Process.start() throws when the program cannot be started",
