@@ -11,6 +11,8 @@ export interface Identity {
 /** The process as it sees itself. */
 export interface Self {
   name: string;
+  /** The numbers from the main process to this one: `1:2`; "" in the main. */
+  identity: string;
   daemon: boolean;
   /** The main module of its program; the runtime tells it no thread. */
   mainModule: string;
@@ -38,6 +40,7 @@ export interface Self {
 /** This process. */
 export const self: Self = {
   name: "MainProcess",
+  identity: "",
   daemon: false,
   mainModule: Deno.mainModule,
   isThread: false,

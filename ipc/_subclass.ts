@@ -15,6 +15,9 @@ export function ownFields(object: object): Record<string, unknown> {
   return { ...object };
 }
 
+/** The options of an object that was made, and numbered, elsewhere. */
+export const REMADE: { readonly name: string } = Object.freeze({ name: "" });
+
 /**
  * Finds the subclass of `base` and binds `run()` to an object with these fields.
  */
@@ -30,7 +33,7 @@ export async function runMethod(
       `Cannot find class "${name}" in ${module}: export it`,
     );
   }
-  const object = Reflect.construct(base, [{ name: "" }], subclass);
+  const object = Reflect.construct(base, [REMADE], subclass);
   Object.assign(object, fields);
   const { run } = object as { run: AnyFunction };
   return () => {

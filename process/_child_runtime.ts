@@ -184,6 +184,7 @@ function parentPath(path: string): string {
 /** Takes over who this process is. */
 export function introduce(introduction: Introduction): void {
   self.name = introduction.name;
+  self.identity = introduction.identity ?? "";
   self.daemon = introduction.daemon;
   self.parent = introduction.parent;
   self.startedAt = introduction.startedAt;

@@ -61,6 +61,8 @@ export const MAX_BOOTSTRAP = 4096;
 /** What a child is told about itself with its task. */
 export interface Introduction {
   readonly name: string;
+  /** The numbers from the main process to it; a pool's worker has none. */
+  readonly identity?: string;
   readonly daemon: boolean;
   readonly parent: Identity;
   /** Where the main process has started processes. */

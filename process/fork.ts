@@ -16,7 +16,7 @@ import { spawnPlan } from "./_plan.ts";
 import { earlierCalls, recordCall, replayCall } from "./_replay.ts";
 import { moduleArgument } from "./_runtime.ts";
 import { self } from "../ipc/_self.ts";
-import { adoptChild, childName } from "./process.ts";
+import { adoptChild, nextIdentity } from "./process.ts";
 
 /** How long a child may take to reach the call again, in milliseconds. */
 const DEFAULT_TIMEOUT = 30_000;
@@ -74,7 +74,8 @@ export async function fork(options?: WaitOptions): Promise<number> {
     first: [FORK_ENTRY],
     main: [moduleArgument(Deno.mainModule), ...Deno.args],
   });
-  const name = childName();
+  const identity = nextIdentity();
+  const name = `Process-${identity}`;
   const child = plan.spawn(name, "nothing");
   const failed = recordCall(child.pid);
   const reached = Promise.withResolvers<void>();
@@ -84,6 +85,7 @@ export async function fork(options?: WaitOptions): Promise<number> {
       type: "replay",
       self: {
         name,
+        identity,
         daemon: false,
         parent: { name: self.name, pid: Deno.pid },
         startedAt: [],

@@ -38,15 +38,18 @@ import type { RuntimeOptions } from "./_runtime.ts";
 import { self } from "../ipc/_self.ts";
 import { keepSpares, takeSpare } from "./_spares.ts";
 import type { ExitStatus, OutputMode } from "./_spawn.ts";
-import { ownFields } from "../ipc/_subclass.ts";
+import { ownFields, REMADE } from "../ipc/_subclass.ts";
 import { checkGuarded } from "../ipc/_unguarded.ts";
 
 /** Options of a {@linkcode Process} that do not concern its target. */
 export interface ProcessBaseOptions {
   /**
-   * A label; need not be unique.
+   * A label; need not be unique. As in Python, the default is the name of the
+   * class and the number of the object in this process, behind those of its
+   * ancestors: `Process-1:2` is the second of the first. An object with a name
+   * has a number too.
    *
-   * @default {"Process-1"} and so on; `Process-1:1` for children of that one
+   * @default {"Process-1"} and so on
    */
   name?: string;
   /**
@@ -137,12 +140,11 @@ export type ProcessSpawnOptions = Pick<
 
 const OUTPUT_MODES: readonly unknown[] = ["inherit", "null", "piped"];
 
-let nextName = 1;
+let nextNumber = 1;
 
-/** The name of the next child that is given none. */
-export function childName(): string {
-  const own = /^Process-([\d:]+)$/.exec(self.name)?.[1];
-  return `Process-${own === undefined ? "" : `${own}:`}${nextName++}`;
+/** The identity of the next child: the numbers from the main process to it. */
+export function nextIdentity(): string {
+  return `${self.identity === "" ? "" : `${self.identity}:`}${nextNumber++}`;
 }
 
 function checkNoDaemon(action: string): void {
@@ -204,7 +206,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   implements Waitable, AsyncDisposable {
   static {
     adoptChild = (child, reached) => {
-      const process = new Process<unknown[], unknown>({ name: child.name });
+      const process = new Process<unknown[], unknown>(REMADE);
+      process.name = child.name;
       process.#attach(child, undefined, reached);
       return process;
     };
@@ -212,6 +215,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /** The label of the process. */
   name: string;
+  /** The numbers from the main process to it. */
+  readonly #identity: string;
   readonly #options: Readonly<ProcessOptions>;
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
@@ -284,7 +289,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#files = this.#call === undefined && new.target !== Process
       ? callerFiles()
       : [];
-    this.name = name ?? childName();
+    // The object in the child has the number that it was given here.
+    this.#identity = options === REMADE ? "" : nextIdentity();
+    this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
     this.#daemon = options.daemon ?? false;
     // A failure nobody reads has been printed by the child.
     this.#result.promise.catch(() => {});
@@ -340,6 +347,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       : hub.pack(this.#options.args ?? [], "args");
     const introduction: Introduction = {
       name: this.name,
+      identity: this.#identity,
       daemon: this.#daemon,
       parent: { name: self.name, pid: Deno.pid },
       startedAt,

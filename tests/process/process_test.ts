@@ -117,18 +117,24 @@ Deno.test("Process takes only arguments that fit its target", () => {
   assertInstanceOf(typed, Promise);
 });
 
-processTest("Process is named by its number and by its parent's", async () => {
+processTest("Process is named as in Python", async () => {
   const names = await reported(await runFixture("names.ts"));
   assertEquals(names, {
     own: "MainProcess",
-    made: ["Process-1", "Process-2", "chosen", "Process-3"],
+    made: ["Process-1", "chosen", "Worker-3", "Process-4"],
+    last: "Process-5",
     first: {
       own: "Process-1",
-      made: ["Process-1:1", "Process-1:2"],
-      second: { own: "Process-1:2", made: ["Process-1:2:1"] },
+      made: ["Process-1:1", "Worker-1:2"],
+      third: { own: "third", made: ["Process-1:3:1"] },
     },
-    renamed: "later",
-    chosen: { own: "chosen", made: ["Process-1"] },
+    chosen: {
+      own: "chosen",
+      made: ["Process-2:1", "Worker-2:2"],
+      third: { own: "third", made: ["Process-2:3:1"] },
+    },
+    worker: { own: "Worker-3", made: ["Process-3:1"] },
+    renamed: { own: "later", made: ["Process-4:1"] },
   });
 });
 
