@@ -221,8 +221,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
   readonly #files: readonly string[];
-  readonly #result = Promise.withResolvers<unknown>();
-  readonly #exited = Promise.withResolvers<ProcessExit>();
+  #result!: PromiseWithResolvers<unknown>;
+  #exited!: PromiseWithResolvers<ProcessExit>;
   #child: Child | undefined;
   #exit: ProcessExit | undefined;
   /** Promises that were read before the start. */
@@ -293,8 +293,23 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#identity = options === REMADE ? "" : nextIdentity();
     this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
     this.#daemon = options.daemon ?? false;
-    // A failure nobody reads has been printed by the child.
+    this.#promise();
+  }
+
+  /** Promises for what becomes of the next start. */
+  #promise(): void {
+    this.#result = Promise.withResolvers();
+    this.#exited = Promise.withResolvers();
+    // A failure nobody reads has been printed by the child, or was thrown.
     this.#result.promise.catch(() => {});
+    this.#exited.promise.catch(() => {});
+  }
+
+  /** Whoever awaits what cannot come is told why. */
+  #giveUp(error: unknown): void {
+    this.#awaited.length = 0;
+    this.#result.reject(error);
+    this.#exited.reject(error);
   }
 
   /**
@@ -325,6 +340,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * @throws {SerializationError} If the arguments cannot be sent; names the
    * path. Nothing was started then.
    * @throws {PermissionNeededError} If a permission is missing; names the flag.
+   * @throws {TypeError} If `run` is overridden and there is a `target` too.
    */
   start(): void {
     const action = `start process "${this.name}"`;
@@ -333,6 +349,17 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       throw new InvalidStateError(`Cannot ${action}: it was started before`);
     }
     if (self.replaying) return this.#replay();
+    try {
+      this.#begin(action);
+    } catch (error) {
+      // It may be started again, when the cause is gone.
+      this.#giveUp(error);
+      this.#promise();
+      throw error;
+    }
+  }
+
+  #begin(action: string): void {
     const startedAt = checkGuarded(action);
     checkNoDaemon(action);
     const { signal } = this.#options;
@@ -601,7 +628,17 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
         `Cannot close process "${this.name}": it is still running; join, terminate or kill it first`,
       );
     }
+    this.#markClosed();
+  }
+
+  #markClosed(): void {
     this.#closed = true;
+    if (this.#exit !== undefined) return;
+    this.#giveUp(
+      new ClosedError(
+        `Process "${this.name}" was closed before it was started`,
+      ),
+    );
   }
 
   /** Whether the process ends with the program. Set it before the start. */
@@ -646,7 +683,10 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     return promise as Promise<R>;
   }
 
-  /** How it ended. Never rejects. */
+  /**
+   * How it ended. Rejects only when it never ran: as `result` does after a start
+   * that throws, or when the process is closed without a start.
+   */
   get exited(): Promise<ProcessExit> {
     this.#holdUntil(this.#exited.promise);
     return this.#exited.promise;
@@ -695,6 +735,6 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   /** SIGTERM, SIGKILL after five seconds, and waits for the end. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child !== undefined) await endAll([this.#child]);
-    this.#closed = true;
+    this.#markClosed();
   }
 }

@@ -177,6 +177,50 @@ processTest(
   },
 );
 
+processTest(
+  "Process.result and exited reject when the start throws",
+  async () => {
+    const args: [unknown] = [() => {}];
+    const process = new Process({ target: tasks.echo<unknown>, args });
+    const [result, exited] = [process.result, process.exited];
+    const error = assertThrows(() => process.start(), SerializationError);
+    assertStrictEquals(await reasonOf(result), error);
+    assertStrictEquals(await reasonOf(exited), error);
+    // Each start has promises of its own.
+    const again = process.result;
+    const other = assertThrows(() => process.start(), SerializationError);
+    assertStrictEquals(await reasonOf(again), other);
+    args[0] = 5;
+    const ended = process.exited;
+    process.start();
+    assertEquals(await process.result, 5);
+    assertEquals((await ended).exitCode, 0);
+  },
+);
+
+processTest(
+  "Process.result and exited reject when it is closed without a start",
+  async () => {
+    for (const disposed of [false, true]) {
+      const process = new Process({ target: tasks.nothing, name: "unused" });
+      const early = [process.result, process.exited];
+      if (disposed) await process[Symbol.asyncDispose]();
+      else process.close();
+      for (const promise of [...early, process.result, process.exited]) {
+        const reason = await reasonOf(promise as Promise<unknown>);
+        assertInstanceOf(reason, ClosedError);
+        assertStringIncludes(reason.message, '"unused" was closed before');
+      }
+    }
+    const over = new Process({ target: tasks.add, args: [1, 2] });
+    over.start();
+    await over.join();
+    over.close();
+    assertEquals(await over.result, 3);
+    assertEquals((await over.exited).exitCode, 0);
+  },
+);
+
 // ---- join, wait, close ----
 
 processTest(
