@@ -237,7 +237,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   /**
    * Makes a process; nothing runs before {@linkcode Process.start}.
    *
-   * @throws {TypeError} If an option has a wrong type.
+   * @throws {TypeError} If an option has a wrong type, or there is a `target`
+   * for a subclass with a `run()` of its own.
    * @throws {TaskReferenceError} If the target is a native or bound function.
    */
   constructor(options: ProcessOptions<A, R> = {}) {
@@ -289,11 +290,20 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#files = this.#call === undefined && new.target !== Process
       ? callerFiles()
       : [];
+    this.#checkOneTask(action);
     // The object in the child has the number that it was given here.
     this.#identity = options === REMADE ? "" : nextIdentity();
     this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
     this.#daemon = options.daemon ?? false;
     this.#promise();
+  }
+
+  /** Python runs an overridden `run()` and leaves the target to that. */
+  #checkOneTask(action: string): void {
+    if (this.#call === undefined || this.run === Process.prototype.run) return;
+    throw new TypeError(
+      `Cannot ${action}: there is a "target", and run() is overridden, which cannot call the target in another process; leave one of them out`,
+    );
   }
 
   /** Promises for what becomes of the next start. */
@@ -360,6 +370,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   }
 
   #begin(action: string): void {
+    // A field may have come to be `run` behind the constructor.
+    this.#checkOneTask(action);
     const startedAt = checkGuarded(action);
     checkNoDaemon(action);
     const { signal } = this.#options;
@@ -527,7 +539,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /**
    * What the process runs, when there is no target: override it in an exported
-   * subclass. The object's own fields are carried over; the subclass's
+   * subclass. Python runs the override also where there is a target, which it
+   * may call; here the two together are an error. The object's own fields are carried over; the subclass's
    * constructor does not run again. Python: `Process.run`.
    */
   run(): R | Promise<R> {

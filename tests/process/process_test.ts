@@ -740,6 +740,24 @@ processTest(
   },
 );
 
+processTest("Process refuses a target beside an overridden run()", async () => {
+  class Overridden extends Process<[], void> {
+    override run(): void {}
+  }
+  assertThrows(
+    () => new Overridden({ target: tasks.nothing, args: [] }),
+    TypeError,
+    "run() is overridden",
+  );
+  class ByField extends Process<[], void> {
+    override run = () => {};
+  }
+  const process = new ByField({ target: tasks.nothing, args: [] });
+  assertThrows(() => process.start(), TypeError, "run() is overridden");
+  assertEquals(activeChildren(), []);
+  await Promise.resolve();
+});
+
 processTest(
   "Process.start() throws when the program cannot be started",
   async () => {
