@@ -35,6 +35,11 @@ export interface Self {
    * started. Added by the modules that start them.
    */
   readonly beforeEnd: Set<() => Promise<void>>;
+  /**
+   * Has somebody told when the parent's end is seen, and keeps the process alive
+   * until then; call the result to stop it. Set in a child.
+   */
+  watchParent: ((ended: () => void) => () => void) | undefined;
 }
 
 /** This process. */
@@ -51,6 +56,7 @@ export const self: Self = {
   startedAt: [],
   interrupted: new AbortController(),
   beforeEnd: new Set(),
+  watchParent: undefined,
 };
 
 /** Waits for the processes and threads that this one has started. */

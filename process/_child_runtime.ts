@@ -164,8 +164,12 @@ export async function joinTree(): Promise<Orders> {
       );
     },
     // The parent has closed the channel: it has ended, or we have.
-    end: () => realExit(exiting ?? 1),
+    end: () => {
+      for (const ended of parentWatchers) ended();
+      realExit(exiting ?? 1);
+    },
   });
+  self.watchParent = watchParent;
   hub.setParent(link);
   link.channel.run();
   hub.syncPort = await openSyncPort(bootstrap, () => realExit(1));
@@ -205,10 +209,26 @@ export function flushed(): Promise<void> {
   return link!.channel.flushed();
 }
 
-/** Lets the channel keep the process alive, or not. */
-export function holdChannel(held: boolean): void {
-  if (held) stream?.ref?.();
+/** Who needs the channel to keep the process alive. */
+const holders = new Set<unknown>();
+
+/** Lets the channel keep the process alive for somebody, or not. */
+export function holdChannel(held: boolean, holder: unknown = "task"): void {
+  if (held) holders.add(holder);
+  else holders.delete(holder);
+  if (holders.size > 0) stream?.ref?.();
   else stream?.unref?.();
+}
+
+const parentWatchers = new Set<() => void>();
+
+function watchParent(ended: () => void): () => void {
+  parentWatchers.add(ended);
+  holdChannel(true, ended);
+  return () => {
+    parentWatchers.delete(ended);
+    holdChannel(false, ended);
+  };
 }
 
 /** Prints what ends the process, as Python does. */

@@ -27,5 +27,5 @@ if (order.type === "replay") {
   // The main module decides when it is done; only who waits for somebody else
   // needs the channel.
   holdChannel(false);
-  hub.onWaiting.add(holdChannel);
+  hub.onWaiting.add((waiting) => holdChannel(waiting, hub));
 }

@@ -2,7 +2,9 @@
 
 import { type Process, processes } from "./process.ts";
 import { hub } from "../ipc/_hub.ts";
+import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { self } from "../ipc/_self.ts";
+import { waitFor } from "../ipc/_waiting.ts";
 
 /** The process that asks. */
 export interface CurrentProcess {
@@ -24,6 +26,14 @@ export interface ParentProcess {
   readonly pid: number;
   /** Whether it lives. This process ends soon after it has ended. */
   isAlive(): boolean;
+  /**
+   * Waits for its end: `true`, or `false` when the `timeout` was over first. A
+   * child ends with its parent, at once where the system sees to it: what stands
+   * behind a wait without a limit runs rarely, and not for long.
+   *
+   * @throws {TypeError | RangeError} If an option is not as it has to be.
+   */
+  join(options?: WaitOptions): Promise<boolean>;
 }
 
 /**
@@ -49,13 +59,31 @@ export function currentProcess(): CurrentProcess {
 /**
  * The process that started this one; `null` in the main process. Python:
  * `multiprocessing.parent_process`.
+ *
+ * @example
+ * ```ts
+ * import { parentProcess } from "@multitask/std/process";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parentProcess(), null);
+ * ```
  */
 export function parentProcess(): ParentProcess | null {
   const { parent } = self;
   if (parent === undefined) return null;
+  const isAlive = () => hub.parent?.channel.closed === false;
   return Object.freeze({
     ...parent,
-    isAlive: () => hub.parent?.channel.closed === false,
+    isAlive,
+    join: async (options?: WaitOptions) => {
+      const wait = checkWait("join the parent process", options);
+      wait.signal?.throwIfAborted();
+      if (!isAlive()) return true;
+      return await waitFor<true>(
+        wait,
+        ({ resolve }) => self.watchParent!(() => resolve(true)),
+      ) ?? false;
+    },
   });
 }
 

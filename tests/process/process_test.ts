@@ -1072,6 +1072,26 @@ processTest("currentProcess() and its kin tell who is who", async () => {
   assertEquals([before, after], [["inner"], []]);
 });
 
+processTest("parentProcess().join() waits for the parent", async () => {
+  const process = new Process({ target: tasks.joinParent });
+  process.start();
+  assertEquals(await process.result, [
+    false,
+    false,
+    "enough",
+    "enough",
+    "RangeError",
+    "TypeError",
+    true,
+  ]);
+  await process.join();
+  assertEquals(process.exitCode, 0);
+  // A forked child that only waits goes on, and ends with its parent.
+  const forked = await runFixture("fork_join_parent.ts");
+  assertEquals(forked.code, 0, shown(forked));
+  assertEquals(forked.stdout, "the child waits\nthe parent ends\n");
+});
+
 processTest(
   "activeChildren() has those that live, in the order of their start",
   async () => {
