@@ -14,10 +14,34 @@ interface Shelf {
   wanted: number;
   /** Stops the refill that is due. */
   stopRefill: (() => void) | undefined;
-  readonly children: Set<Child>;
+  /** The spares, with the state of the environment that they were given. */
+  readonly children: Map<Child, number>;
 }
 
 const shelves = new Map<string, Shelf>();
+
+/**
+ * How often the environment has changed: a spare has that of its start. Counted
+ * from the first spare on, by all ways that there are in a program, whatever it
+ * may read of its environment.
+ */
+let changes = 0;
+let isCounting = false;
+
+function countChanges(): void {
+  if (isCounting) return;
+  isCounting = true;
+  const { env } = Deno;
+  const { set, delete: remove } = env;
+  env.set = (name, value) => {
+    changes++;
+    set.call(env, name, value);
+  };
+  env.delete = (name) => {
+    changes++;
+    remove.call(env, name);
+  };
+}
 
 /** The name of a child that has no task yet. */
 const SPARE_NAME = "spare";
@@ -41,22 +65,32 @@ export async function keepSpares(
       plan: makePlan,
       wanted: 0,
       stopRefill: undefined,
-      children: new Set(),
+      children: new Map(),
     };
     shelves.set(plan.key, shelf);
   }
   shelf.wanted = count;
   shelf.stopRefill?.();
   if (count === 0) shelves.delete(plan.key);
+  countChanges();
+  const stale = takeStale(shelf);
   fill(shelf);
-  const excess = [...shelf.children].slice(count);
+  const excess = [...shelf.children.keys()].slice(count);
   for (const child of excess) shelf.children.delete(child);
   await Promise.all([
-    discard(excess),
-    ...[...shelf.children].map((child) =>
+    discard([...stale, ...excess]),
+    ...[...shelf.children.keys()].map((child) =>
       child.connected.then((isThere) => isThere || failed(child))
     ),
   ]);
+}
+
+/** Takes the spares away whose environment is another than a start's now. */
+function takeStale({ children }: Shelf): Child[] {
+  const stale = [...children].filter(([, state]) => state !== changes)
+    .map(([child]) => child);
+  for (const child of stale) children.delete(child);
+  return stale;
 }
 
 async function discard(children: readonly Child[]): Promise<void> {
@@ -81,7 +115,7 @@ function fill(shelf: Shelf): void {
     const child = shelf.plan().spawn(SPARE_NAME, "everything");
     // Nobody waits for a spare.
     setDaemon(child, true);
-    shelf.children.add(child);
+    shelf.children.set(child, changes);
     child.ended.then(() => {
       // One that never got ready would only do so again.
       if (shelf.children.delete(child) && child.wasReady) refillSoon(shelf);
@@ -102,7 +136,7 @@ function refillSoon(shelf: Shelf): void {
       }
       // The next starts are of another kind: these would never be taken.
       shelves.delete(shelf.key);
-      discard([...shelf.children]);
+      discard([...shelf.children.keys()]);
     },
     REFILL_DELAY,
     { unref: true },
@@ -113,7 +147,12 @@ function refillSoon(shelf: Shelf): void {
 export function takeSpare(plan: SpawnPlan, name: string): Child | undefined {
   const shelf = shelves.get(plan.key);
   if (shelf === undefined) return undefined;
-  for (const child of shelf.children) {
+  const stale = takeStale(shelf);
+  if (stale.length > 0) {
+    discard(stale);
+    refillSoon(shelf);
+  }
+  for (const child of shelf.children.keys()) {
     if (child.state !== "ready") continue;
     shelf.children.delete(child);
     child.name = name;

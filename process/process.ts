@@ -326,7 +326,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * Keeps `count` children started and waiting, so that a `start` takes
    * milliseconds. They are used for processes with the same options (as far as
    * they concern the start of a child) and replaced when they are taken. They
-   * do not keep the program alive; 0 ends them. Resolves when all are ready.
+   * do not keep the program alive; 0 ends them. After a change of the environment
+   * others take their place. Resolves when all are ready.
    *
    * @param count How many to keep.
    * @param options What they are started with.

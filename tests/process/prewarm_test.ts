@@ -152,6 +152,40 @@ processTest(
 );
 
 processTest(
+  "Process.prewarm() gives no child whose environment is out of date",
+  () =>
+    withSpares(1, {}, async ([spare]) => {
+      const name = "MULTITASK_LATE";
+      const variable = async () => {
+        const process = new Process({
+          target: tasks.surroundings,
+          args: [name],
+        });
+        process.start();
+        const found = await process.result;
+        await process.join();
+        return [process.pid, found.variable];
+      };
+      try {
+        Deno.env.set(name, "set");
+        const [pid, set] = await variable();
+        assertEquals(set, "set");
+        assertNotEquals(pid, spare);
+        await until(() => !isRunning(spare!), "The spare is kept");
+        // Another one has come in its place, and knows of it.
+        await Process.prewarm(1);
+        const [next] = pids();
+        assertEquals(await variable(), [next!, "set"]);
+        await Process.prewarm(1);
+        Deno.env.delete(name);
+        assertEquals((await variable())[1], undefined);
+      } finally {
+        Deno.env.delete(name);
+      }
+    }),
+);
+
+processTest(
   "Process.prewarm() lets more start than it keeps",
   () =>
     withSpares(1, {}, async ([spare]) => {
