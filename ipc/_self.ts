@@ -26,6 +26,8 @@ export interface Self {
   forked: boolean;
   /** Whether the task's module is being loaded: it must not start processes. */
   loading: boolean;
+  /** Whether it asks its parent for each permission: permissions "exact". */
+  asksParent: boolean;
   /** Where the main process has started processes. */
   startedAt: readonly string[];
   /** Aborted by `interrupt()`. */
@@ -53,6 +55,7 @@ export const self: Self = {
   replaying: false,
   forked: false,
   loading: false,
+  asksParent: false,
   startedAt: [],
   interrupted: new AbortController(),
   beforeEnd: new Set(),

@@ -174,10 +174,20 @@ function answerTo({ id, permission, value }: Check): string {
     allowed ? { id, result: "allow" } : {
       id,
       result: "deny",
-      reason:
-        `Requires ${permission} access${what}, which the parent process does not have`,
+      reason: isRelativePath(permission, value)
+        ? `Requires ${permission} access${what}, a relative path, of which the parent process cannot tell where it leads; use an absolute one`
+        : `Requires ${permission} access${what}, which the parent process does not have`,
     },
   ) + "\n";
+}
+
+/**
+ * A relative path is asked for as it is written, and the child may be somewhere
+ * else; a bare command is looked up along the child's PATH.
+ */
+function isRelativePath(permission: string, value: string | null): boolean {
+  return value !== null && !value.startsWith("/") &&
+    ["read", "write", "ffi", "run"].includes(permission);
 }
 
 function isAllowed(permission: string, value: string | null): boolean {
@@ -185,15 +195,5 @@ function isAllowed(permission: string, value: string | null): boolean {
   if (!PERMISSION_NAMES.includes(name)) return false;
   if (has(name)) return true;
   if (value === null || value.includes("\0")) return false;
-  switch (name) {
-    case "read":
-    case "write":
-    case "ffi":
-    case "run":
-      // A relative path is asked for as it is written, and the child may be
-      // somewhere else; a bare command is looked up along the child's PATH.
-      return value.startsWith("/") && has(name, value);
-    default:
-      return has(name, value);
-  }
+  return !isRelativePath(name, value) && has(name, value);
 }

@@ -142,6 +142,7 @@ export async function joinTree(): Promise<Orders> {
   const bootstrap = readBootstrap();
   hub.path = bootstrap.path;
   hub.invitation = bootstrap.arena;
+  self.asksParent = bootstrap.asksParent === true;
   silenceStdin();
   // The task awaits it, and is told if it fails.
   if (bootstrap.load === "handles") loadHandles().catch(() => {});

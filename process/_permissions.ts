@@ -72,7 +72,10 @@ export interface ProcessPermissions {
  * - `"exact"`: what the parent has, scoped grants included: the child asks the
  *   parent at each check, over Deno's permission broker (experimental in Deno;
  *   it keeps honest programs within bounds, it is no wall against hostile ones).
- *   A Deno that such a child starts by itself finds no broker and ends.
+ *   Where the parent has a part of `read`, `write`, `ffi` or `run`, the child has
+ *   to name paths and commands by their absolute path. Such a child can start no
+ *   processes of this package; a Deno that it starts by itself finds no broker
+ *   and ends.
  */
 export type PermissionMode = "inherit" | "none" | "exact" | ProcessPermissions;
 

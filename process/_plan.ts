@@ -2,7 +2,9 @@
 // From the options of a process to the start of its child.
 
 import { checkNonNegative, shown } from "../ipc/_options.ts";
+import { self } from "../ipc/_self.ts";
 import { localPath } from "../ipc/_task.ts";
+import { InvalidStateError } from "../ipc/errors.ts";
 import { PermissionBroker } from "./_broker.ts";
 import { Child } from "./_child.ts";
 import { ALL_ENTRY, BOOT_ENTRY, CHILD_ENTRY } from "./_entries.ts";
@@ -38,6 +40,11 @@ export function spawnPlan(
   preload: string | undefined,
   entry?: EntryPoint,
 ): SpawnPlan {
+  if (self.asksParent) {
+    throw new InvalidStateError(
+      `Cannot ${action}: "${self.name}" has permissions "exact", and a Deno that it starts would have nobody to ask for permissions; start the process from its parent, or give "${self.name}" a list of permissions`,
+    );
+  }
   const { permissions: mode = "inherit", runtime = {}, cwd } = options;
   checkObject(action, "runtime", runtime);
   if (cwd !== undefined && typeof cwd !== "string" && !(cwd instanceof URL)) {
@@ -69,6 +76,7 @@ export function spawnPlan(
       ...first.map((url) => `--preload=${moduleArgument(url)}`),
     ],
     grants,
+    asksParent: mode === "exact",
     entry: entry?.main ?? [moduleArgument(CHILD_ENTRY)],
     env,
     cwd: cwd instanceof URL ? localPath(cwd) : cwd,

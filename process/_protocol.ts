@@ -43,6 +43,8 @@ export interface Bootstrap {
    * some; for a spare, which has the time, all that a task may need.
    */
   readonly load: "nothing" | "handles" | "everything";
+  /** Set where it asks its parent for each permission. */
+  readonly asksParent?: true;
   /** What lets it join the memory that the tree of processes shares. */
   readonly arena?: Invitation;
   /** A directory to remove when the parent is gone. */

@@ -36,6 +36,8 @@ export interface SpawnOptions {
   /** Flags, the permission flags left out. */
   readonly flags: readonly string[];
   readonly grants: Grants;
+  /** Whether it asks this process for each permission. */
+  readonly asksParent: boolean;
   /** The entry module and what follows it. */
   readonly entry: readonly string[];
   readonly path: string;
@@ -260,6 +262,7 @@ function bootstrapLine(
     path: options.path,
     load: options.load,
     watch,
+    ...(options.asksParent ? { asksParent: true } : {}),
     ...(arena === undefined ? {} : { arena }),
     ...(directory === undefined ? {} : { directory }),
   };

@@ -278,6 +278,31 @@ processTest(
 );
 
 processTest(
+  "Process with exact permissions says what it cannot do",
+  async () => {
+    const code = fixturePath("../../../");
+    const temp = await Deno.makeTempDir();
+    const result = await runFixture("exact_start.ts", {
+      flags: [
+        "--allow-run",
+        "--allow-net",
+        "--allow-env",
+        `--allow-read=${code},/tmp,${temp}`,
+        `--allow-write=/tmp,${temp}`,
+      ],
+      args: ["README.md"],
+      env: { TMPDIR: temp },
+    });
+    const [read, made] = reported(result) as [string, string];
+    assertStringIncludes(read, "NotCapable");
+    assertStringIncludes(read, "use an absolute one");
+    assertStringIncludes(made, "InvalidStateError");
+    assertStringIncludes(made, '"asking" has permissions "exact"');
+    await Deno.remove(temp, { recursive: true });
+  },
+);
+
+processTest(
   "Process with exact permissions says what its broker needs",
   async () => {
     const result = await runFixture("channel_way.ts", {
