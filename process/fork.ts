@@ -12,11 +12,37 @@ import {
 import type { Child } from "./_child.ts";
 import { endAll } from "./_end_of_program.ts";
 import { FORK_ENTRY } from "./_entries.ts";
+import type { PermissionMode } from "./_permissions.ts";
 import { spawnPlan } from "./_plan.ts";
 import { earlierCalls, recordCall, replayCall } from "./_replay.ts";
-import { moduleArgument } from "./_runtime.ts";
+import { moduleArgument, type RuntimeOptions } from "./_runtime.ts";
+import type { ExitStatus } from "./_spawn.ts";
 import { self } from "../ipc/_self.ts";
 import { adoptChild, nextIdentity } from "./process.ts";
+
+/** Options of {@linkcode fork}. */
+export interface ForkOptions extends WaitOptions {
+  /**
+   * How the child's Deno is started: the flags of this program cannot be read
+   * back. A program that runs with `--import-map` or `--unstable-kv` has to say
+   * so here.
+   *
+   * @default {{}}
+   */
+  runtime?: RuntimeOptions;
+  /**
+   * What the child may do; never more than this process.
+   *
+   * @default {"inherit"}
+   */
+  permissions?: PermissionMode;
+  /**
+   * Environment variables to add to this process's own.
+   *
+   * @default {{}}
+   */
+  env?: Readonly<Record<string, string>>;
+}
 
 /** How long a child may take to reach the call again, in milliseconds. */
 const DEFAULT_TIMEOUT = 30_000;
@@ -38,7 +64,7 @@ const DEFAULT_TIMEOUT = 30_000;
  * - What the main module does before the call happens again (files written,
  *   requests sent), except for output on the console and stdout, which is
  *   silent, and for processes, pools and commands of this package, which are
- *   not started.
+ *   not started; what they would have given is `undefined`, or an empty list.
  * - Earlier calls give in the child what they gave in the parent. The main
  *   module must come by the same calls in the same order.
  *
@@ -48,10 +74,12 @@ const DEFAULT_TIMEOUT = 30_000;
  * **Cancel safety**: when the wait is aborted or runs out of time, the child is
  * ended.
  *
- * @param options How long the child may take to reach the call: 30 seconds if
- * nothing is said.
+ * @param options How the child is started, and how long it may take to reach
+ * the call: 30 seconds if nothing is said.
  * @throws {InvalidStateError} In a worker, in a task of another process, and
  * where there is no main module that could run again (`deno test`, `deno eval`).
+ * @throws {TypeError | RangeError} If an option is not as it has to be.
+ * @throws {PermissionNeededError} If a permission is missing; names the flag.
  * @throws {ProcessExitError} If the child ended before it reached the call.
  * @throws {TimeoutError} If the child did not reach the call in time.
  *
@@ -64,16 +92,26 @@ const DEFAULT_TIMEOUT = 30_000;
  * else console.log(`I (${getpid()}) just created a child process (${pid}).`);
  * ```
  */
-export async function fork(options?: WaitOptions): Promise<number> {
+export async function fork(options: ForkOptions = {}): Promise<number> {
   const { timeout = DEFAULT_TIMEOUT, signal } = checkWait("fork", options);
+  const { runtime, permissions, env } = options;
   checkPlace();
   signal?.throwIfAborted();
   if (self.replaying) return await replayCall();
   const forks = earlierCalls();
-  const plan = spawnPlan("fork", {}, undefined, {
-    first: [FORK_ENTRY],
-    main: [moduleArgument(Deno.mainModule), ...Deno.args],
-  });
+  const plan = spawnPlan(
+    "fork",
+    {
+      ...(runtime === undefined ? {} : { runtime }),
+      ...(permissions === undefined ? {} : { permissions }),
+      ...(env === undefined ? {} : { env }),
+    },
+    undefined,
+    {
+      first: [FORK_ENTRY],
+      main: [moduleArgument(Deno.mainModule), ...Deno.args],
+    },
+  );
   const identity = nextIdentity();
   const name = `Process-${identity}`;
   const child = plan.spawn(name, "nothing");
@@ -113,14 +151,7 @@ async function arrival(
   try {
     await new Promise<void>((resolve, reject) => {
       reached.then(resolve);
-      child.ended.then(({ exitCode, signal }) =>
-        reject(
-          new ProcessExitError(
-            `Cannot fork: the child (pid ${child.pid}) ran the main module again and ended before it reached this call; the calls of fork() before it must be the same ones in every run`,
-            { process: child.name, pid: child.pid, exitCode, signal },
-          ),
-        )
-      );
+      child.ended.then((status) => reject(unreached(child, status)));
       stopTimer = startTimer(() =>
         reject(
           new TimeoutError(
@@ -137,6 +168,19 @@ async function arrival(
     stopTimer?.();
     if (onAbort) signal?.removeEventListener("abort", onAbort);
   }
+}
+
+function unreached(
+  child: Child,
+  { exitCode, signal }: ExitStatus,
+): ProcessExitError {
+  const how = signal === null
+    ? `ended with exit code ${exitCode}`
+    : `was ended by ${signal}`;
+  return new ProcessExitError(
+    `Cannot fork: the child (pid ${child.pid}) ran the main module again and ${how} before it reached this call. Its stderr may say why: flags of this program that it does not know of (import map, unstable features; see the options "runtime", "permissions" and "env"), an error in the main module, or other calls of fork() before this one than in this run`,
+    { process: child.name, pid: child.pid, exitCode, signal },
+  );
 }
 
 function checkPlace(): void {

@@ -37,7 +37,7 @@ export {
   type ParentProcess,
   parentProcess,
 } from "./current_process.ts";
-export { fork } from "./fork.ts";
+export { fork, type ForkOptions } from "./fork.ts";
 export {
   Process,
   type ProcessBaseOptions,

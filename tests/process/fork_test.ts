@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { InvalidStateError } from "../../ipc/mod.ts";
-import { fork, Process } from "../../process/mod.ts";
+import { fork, type ForkOptions, Process } from "../../process/mod.ts";
 import { reasonOf } from "../ipc/_waits.ts";
 import {
   fixture,
@@ -194,6 +194,48 @@ processTest("fork() gives a child that ends as it likes", async () => {
   assertStringIncludes(result.stderr, "the child's own");
 });
 
+processTest("fork() starts its child as its options say", async () => {
+  const folder = await Deno.makeTempDir();
+  const map = `${folder}/map.json`;
+  await Deno.writeTextFile(
+    map,
+    JSON.stringify({
+      imports: { mapped: "data:text/javascript,export default 'by the map'" },
+    }),
+  );
+  const result = await runFixture("fork_options.ts", {
+    flags: ["-A", `--import-map=${map}`, "--unstable-kv"],
+    args: [map],
+  });
+  const [child, parent] = linesOf(result).map((line) => JSON.parse(line));
+  const same = { mapped: "by the map", kv: "function", read: "granted" };
+  assertEquals(child, {
+    ...same,
+    who: "child",
+    write: "prompt",
+    added: "added",
+  });
+  assertEquals(parent, { ...same, who: "parent", write: "granted" });
+  await Deno.remove(folder, { recursive: true });
+});
+
+processTest("fork() may be called twice at the same time", async () => {
+  const result = await runFixture("fork_at_once.ts");
+  const found = linesOf(result).map((line) => JSON.parse(line)) as {
+    pid: number;
+    pids: number[];
+  }[];
+  assertEquals(found.length, 4, shown(result));
+  const parent = found.find(({ pid }) => pid === result.pid)!;
+  const [first, second] = parent.pids as [number, number];
+  const by = (pid: number) => found.find((one) => one.pid === pid)!;
+  // The first goes on from the first call, so that it makes the second itself.
+  assertEquals(by(first).pids[0], 0);
+  assertEquals(by(second).pids, [first, 0]);
+  const grandchild = by(first).pids[1]!;
+  assertEquals(by(grandchild).pids, [0, 0]);
+});
+
 // ---- Calls that are not reached again ----
 
 interface Unreached {
@@ -227,7 +269,12 @@ processTest(
       const found = await unreached(how);
       assertEquals(found.name, "ProcessExitError", how);
       assertEquals([found.pid, found.exitCode], ["number", code], how);
-      assertStringIncludes(found.message, "before it reached this call", how);
+      assertStringIncludes(
+        found.message,
+        `ended with exit code ${code} before it reached this call`,
+        how,
+      );
+      assertStringIncludes(found.message, 'see the options "runtime"', how);
     }
   },
 );
@@ -283,4 +330,6 @@ processTest("fork() checks its options first", async () => {
   await assertRejects(() => fork({ timeout }), TypeError);
   const signal = "no" as unknown as AbortSignal;
   await assertRejects(() => fork({ signal }), TypeError);
+  const options = 5 as unknown as ForkOptions;
+  await assertRejects(() => fork(options), TypeError);
 });
