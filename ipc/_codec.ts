@@ -10,6 +10,9 @@
 // One byte of tag, then the value. Objects, in the order in which they are met,
 // get reference numbers; the decoder counts alike. Property names are numbered
 // per message too, so that a list of records names each field once.
+//
+// Properties whose keys are symbols are left out, as in a structured clone:
+// looking for them takes a tenth of the time that a small message takes.
 
 import { ByteReader, ByteWriter } from "./_bytes.ts";
 import {

@@ -134,7 +134,8 @@ function ended(action: "put" | "get"): Error {
  * is given up waits for the owner's answer, one second at most: if that is not
  * enough, the item is taken back later unless somebody has got it.
  *
- * @typeParam T The items: anything structured clone carries, and handles.
+ * @typeParam T The items: anything structured clone carries, and handles. As
+ * there, properties whose keys are symbols are left out.
  *
  * @example
  * ```ts

@@ -111,7 +111,8 @@ export interface ProcessOptions<
   target?: Target<A, R>;
   /**
    * The arguments: anything structured clone carries, and handles (queues,
-   * locks, connections).
+   * locks, connections). As in a structured clone, properties of plain objects
+   * whose keys are symbols are left out.
    *
    * @default {[]}
    */

@@ -540,6 +540,11 @@ Deno.test("encode() says why something cannot be sent", () => {
   }
 });
 
+Deno.test("encode() leaves properties with symbols for keys out", () => {
+  const value = { a: 1, [Symbol("s")]: () => {} };
+  assertEquals(decode(encode(value).bytes), structuredClone({ a: 1 }));
+});
+
 Deno.test("encode() keeps the error of a getter that throws as the cause", () => {
   const thrown = new TypeError("no value yet");
   const value = {
