@@ -592,7 +592,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /**
    * Ends the process by SIGTERM: also a busy loop. No handler of this package
-   * runs in it. Without effect when it has ended. Exit code -15.
+   * runs in it; one of its own decides what becomes of it. Without effect when it
+   * has ended. Exit code -15.
    *
    * @throws {InvalidStateError} If it was not started.
    */

@@ -973,6 +973,46 @@ processTest("Process gives the code of Deno.exit", async () => {
   }
 });
 
+processTest("Process gives the signal that it has sent itself", async () => {
+  const process = new Process({ target: tasks.abort });
+  process.start();
+  assertEquals(await process.exited, { exitCode: -6, signal: "SIGABRT" });
+  const reason = await reasonOf(process.result);
+  assertInstanceOf(reason, WorkerLostError);
+  assertStringIncludes(reason.message, "SIGABRT");
+});
+
+processTest(
+  "Process.terminate() leaves the end to a listener of the child's",
+  async () => {
+    const ready = new Event();
+    const out = new Queue<string>();
+    const process = new Process({
+      target: tasks.endByItself,
+      args: [ready, out],
+    });
+    process.start();
+    await ready.wait();
+    process.terminate();
+    assertEquals(await process.exited, { exitCode: 21, signal: null });
+    assertEquals(await out.getNowait(), "told");
+  },
+);
+
+processTest(
+  "Process says that a compiled program cannot run another module",
+  async () => {
+    const result = await runFixture("standalone.ts");
+    const [start, prewarm, forked, pool, given] = reported(result) as string[];
+    for (const told of [start, prewarm, pool]) {
+      assertStringIncludes(told!, "InvalidStateError: Cannot ");
+      assertStringIncludes(told!, '"runtime.execPath"');
+    }
+    assertStringIncludes(forked!, "Cannot fork in a compiled program");
+    assertEquals(given as unknown, 1);
+  },
+);
+
 processTest("Process gives the exit code that its target has set", async () => {
   const leave = async (
     how: Parameters<typeof tasks.leaveExitCode>[0],
