@@ -71,7 +71,8 @@ export function currentProcess(): CurrentProcess {
 export function parentProcess(): ParentProcess | null {
   const { parent } = self;
   if (parent === undefined) return null;
-  const isAlive = () => hub.parent?.channel.closed === false;
+  // A thread learns nothing of it: it goes down with its process.
+  const isAlive = () => self.isThread || hub.parent?.channel.closed === false;
   return Object.freeze({
     ...parent,
     isAlive,
@@ -81,7 +82,7 @@ export function parentProcess(): ParentProcess | null {
       if (!isAlive()) return true;
       return await waitFor<true>(
         wait,
-        ({ resolve }) => self.watchParent!(() => resolve(true)),
+        ({ resolve }) => self.watchParent?.(() => resolve(true)) ?? (() => {}),
       ) ?? false;
     },
   });

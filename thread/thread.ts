@@ -21,12 +21,13 @@ import type { Target } from "../ipc/task_ref.ts";
 import { checkGuarded } from "../ipc/_unguarded.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
+  ClosedError,
   InvalidStateError,
   RemoteError,
   TaskReferenceError,
   WorkerLostError,
 } from "../ipc/errors.ts";
-import { waitBounded } from "../ipc/_wait_bounded.ts";
+import { waitFor } from "../ipc/_waiting.ts";
 import type { ThreadHandle } from "./current_thread.ts";
 import { here } from "./_here.ts";
 import { type ThreadPermissionMode, workerGrants } from "./_permissions.ts";
@@ -125,8 +126,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
   readonly #files: readonly string[];
-  readonly #result = Promise.withResolvers<unknown>();
-  readonly #exited = Promise.withResolvers<ThreadExit>();
+  #result!: PromiseWithResolvers<unknown>;
+  #exited!: PromiseWithResolvers<ThreadExit>;
   /** Rejects when it shall stop and cannot be stopped. */
   readonly #stuck = Promise.withResolvers<never>();
   #name: string;
@@ -176,9 +177,24 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     }
     this.#name = name ?? threadName(this.#call);
     this.#daemon = daemon ?? here().daemon;
-    // Whoever does not ask is told by the hook.
-    this.#result.promise.catch(() => {});
     this.#stuck.promise.catch(() => {});
+    this.#promise();
+  }
+
+  /** Promises for what becomes of the next start. */
+  #promise(): void {
+    this.#result = Promise.withResolvers();
+    this.#exited = Promise.withResolvers();
+    // Whoever does not ask is told by the hook, or by what was thrown.
+    this.#result.promise.catch(() => {});
+    this.#exited.promise.catch(() => {});
+  }
+
+  /** Whoever awaits what cannot come is told why. */
+  #giveUp(error: unknown): void {
+    this.#awaited.length = 0;
+    this.#result.reject(error);
+    this.#exited.reject(error);
   }
 
   /**
@@ -198,6 +214,17 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
       );
     }
     if (self.replaying) return this.#replay();
+    try {
+      this.#begin(action);
+    } catch (error) {
+      // It may be started again, when the cause is gone.
+      this.#giveUp(error);
+      this.#promise();
+      throw error;
+    }
+  }
+
+  #begin(action: string): void {
     checkGuarded(action);
     const grants = workerGrants(action, this.#options.permissions);
     const packet = this.#hasRun
@@ -369,14 +396,11 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     if (wait.timeout === 0) return false;
     const hold = started.hold();
     try {
-      return await waitBounded(
-        Promise.race([
-          this.#exited.promise.then(() => true),
-          this.#stuck.promise,
-        ]),
-        wait,
-        () => false,
-      );
+      return await waitFor<true>(wait, ({ resolve, reject }) => {
+        this.#exited.promise.then(() => resolve(true));
+        this.#stuck.promise.catch(reject);
+        return () => {};
+      }) ?? false;
     } finally {
       hold();
     }
@@ -454,7 +478,10 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     return this.#result.promise as Promise<R>;
   }
 
-  /** How it ended. Never rejects. */
+  /**
+   * How it ended. Rejects only when it never ran: as `result` does after a start
+   * that throws, or when the thread is disposed of without a start.
+   */
   get exited(): Promise<ThreadExit> {
     this.#holdUntil(this.#exited.promise);
     return this.#exited.promise;
@@ -478,6 +505,13 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   /** Terminates the thread, within a second. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#started !== undefined) await this.#started.stop();
+    else if (!this.#replayed) {
+      this.#giveUp(
+        new ClosedError(
+          `Thread "${this.#name}" was disposed of before it was started`,
+        ),
+      );
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 import { checkNonNegative, checkWait, shown } from "../ipc/_options.ts";
 import type { WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import { waitBounded } from "../ipc/_wait_bounded.ts";
+import { waitFor } from "../ipc/_waiting.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
 import { here } from "./_here.ts";
@@ -165,7 +165,10 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
         `Cannot join ${this.#name}: it was not started`,
       );
     }
-    return await waitBounded(this.#done.promise, wait, () => false);
+    return await waitFor<boolean>(wait, ({ resolve }) => {
+      this.#done.promise.then(resolve);
+      return () => {};
+    }) ?? false;
   }
 
   /** Lets `wait` include the timer: ready when it is done. */
