@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import "../ipc/_handles.ts";
-import { attributeError, unknownClasses } from "../ipc/_error_codec.ts";
+import { Fate } from "../ipc/_fate.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import {
@@ -20,12 +20,10 @@ import {
 } from "../ipc/_task.ts";
 import type { Task } from "../ipc/_task_load.ts";
 import type { Target } from "../ipc/task_ref.ts";
-import { startTimer } from "../ipc/_timer.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
   ClosedError,
   InvalidStateError,
-  RemoteError,
   TaskReferenceError,
   WorkerLostError,
 } from "../ipc/errors.ts";
@@ -222,14 +220,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
   readonly #files: readonly string[];
-  #result!: PromiseWithResolvers<unknown>;
-  #exited!: PromiseWithResolvers<ProcessExit>;
+  readonly #fate = new Fate<ProcessExit>();
   #child: Child | undefined;
   #exit: ProcessExit | undefined;
-  /** Promises that were read before the start. */
-  readonly #awaited: Promise<unknown>[] = [];
-  /** Its error is here, and about to be told. */
-  #hasFailed = false;
   /** A start while a forked child replays: nothing runs. */
   #replayed = false;
   #closed = false;
@@ -296,7 +289,6 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#identity = options === REMADE ? "" : nextIdentity();
     this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
     this.#daemon = options.daemon ?? false;
-    this.#promise();
   }
 
   /** Python runs an overridden `run()` and leaves the target to that. */
@@ -305,22 +297,6 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     throw new TypeError(
       `Cannot ${action}: there is a "target", and run() is overridden, which cannot call the target in another process; leave one of them out`,
     );
-  }
-
-  /** Promises for what becomes of the next start. */
-  #promise(): void {
-    this.#result = Promise.withResolvers();
-    this.#exited = Promise.withResolvers();
-    // A failure nobody reads has been printed by the child, or was thrown.
-    this.#result.promise.catch(() => {});
-    this.#exited.promise.catch(() => {});
-  }
-
-  /** Whoever awaits what cannot come is told why. */
-  #giveUp(error: unknown): void {
-    this.#awaited.length = 0;
-    this.#result.reject(error);
-    this.#exited.reject(error);
   }
 
   /**
@@ -364,9 +340,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     try {
       this.#begin(action);
     } catch (error) {
+      this.#fate.giveUp(error);
       // It may be started again, when the cause is gone.
-      this.#giveUp(error);
-      this.#promise();
+      this.#fate.renew();
       throw error;
     }
   }
@@ -454,19 +430,21 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#child = child;
     processes.set(child, this as unknown as Process);
     setDaemon(child, this.#daemon);
-    for (const promise of this.#awaited.splice(0)) this.#holdUntil(promise);
+    this.#fate.started(() => child.hold());
     watchInterrupts(child);
     const { signal } = this.#options;
     const onAbort = () => {
-      this.#result.reject(signal!.reason);
+      this.#fate.reject(signal!.reason);
       endAll([child]);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
     child.listen({
       message: (message, packet) => {
-        if (message.type === "done") this.#done(packet);
-        else if (message.type === "failed") this.#failed(child, packet);
-        else reached?.();
+        if (message.type === "done") this.#fate.done(packet);
+        else if (message.type === "failed") {
+          const { name, pid } = child;
+          this.#fate.failed(packet, { name, pid, call: this.#call });
+        } else reached?.();
       },
       ended: (status) => {
         signal?.removeEventListener("abort", onAbort);
@@ -477,37 +455,6 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     });
   }
 
-  #done(packet: Packet): void {
-    try {
-      this.#result.resolve(hub.unpack(packet));
-    } catch (error) {
-      this.#result.reject(error);
-    }
-  }
-
-  #failed(child: Child, packet: Packet): void {
-    let error: unknown;
-    try {
-      error = hub.unpack(packet);
-    } catch (undecodable) {
-      error = undecodable;
-    }
-    const settle = (error: unknown) =>
-      this.#result.reject(attributeError(error, child.name, child.pid));
-    if (!(error instanceof RemoteError) || !unknownClasses.has(error)) {
-      return settle(error);
-    }
-    // Its class is not known here: the task's module may export it.
-    this.#hasFailed = true;
-    const hold = child.hold();
-    this.#rebuilt(error).catch(() => error).then(settle).finally(hold);
-  }
-
-  async #rebuilt(error: RemoteError): Promise<unknown> {
-    const { exportedClass } = await import("../ipc/_error_class.ts");
-    return await exportedClass(error, this.#call);
-  }
-
   #ended(child: Child, { exitCode, signal }: ExitStatus): void {
     processes.delete(child);
     this.#exit = Object.freeze({ exitCode, signal });
@@ -516,34 +463,29 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       : signal === null
       ? `ended with exit code ${exitCode}`
       : `was ended by ${signal}`;
-    if (!this.#hasFailed) this.#lose(child, how);
-    this.#exited.resolve(this.#exit);
-  }
-
-  #lose(child: Child, how: string): void {
-    const { exitCode, signal } = this.#exit!;
-    this.#result.reject(
+    this.#fate.ended(this.#exit, () =>
       new WorkerLostError(
         `Process "${this.name}" (pid ${child.pid}) ${how} before it gave a result`,
         { worker: this.name, pid: child.pid, exitCode, signal },
-      ),
-    );
+      ));
   }
 
   /** In a forked child that is not there yet: as if it had run and ended. */
   #replay(): void {
     this.#replayed = true;
     this.#exit = Object.freeze({ exitCode: 0, signal: null });
-    this.#exited.resolve(this.#exit);
     // Nobody knows what it would have been.
-    this.#result.resolve(undefined);
+    this.#fate.resolve(undefined);
+    this.#fate.ended(this.#exit, () => undefined);
   }
 
   /**
    * What the process runs, when there is no target: override it in an exported
-   * subclass. Python runs the override also where there is a target, which it
-   * may call; here the two together are an error. The object's own fields are carried over; the subclass's
-   * constructor does not run again. Python: `Process.run`.
+   * subclass. The object's own fields are carried over; the subclass's
+   * constructor does not run again.
+   *
+   * Python: `Process.run`. There the override runs also where there is a target,
+   * which it may call; here the two together are an error.
    */
   run(): R | Promise<R> {
     // Only a subclass, or the target's own process, has something to run.
@@ -561,27 +503,11 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     const { timeout, signal } = checkWait(action, options);
     this.#checkNotClosed(action);
     if (this.#replayed) return true;
-    const child = this.#started(action);
+    this.#started(action);
     signal?.throwIfAborted();
     if (this.#exit !== undefined) return true;
     if (timeout === 0) return false;
-    const hold = child.hold();
-    let stopTimer: (() => void) | undefined;
-    let onAbort: (() => void) | undefined;
-    try {
-      return await new Promise<boolean>((resolve, reject) => {
-        this.#exited.promise.then(() => resolve(true));
-        if (timeout !== undefined) {
-          stopTimer = startTimer(() => resolve(false), timeout);
-        }
-        onAbort = () => reject(signal!.reason);
-        signal?.addEventListener("abort", onAbort, { once: true });
-      });
-    } finally {
-      stopTimer?.();
-      if (onAbort) signal?.removeEventListener("abort", onAbort);
-      hold();
-    }
+    return await this.#fate.join({ timeout, signal });
   }
 
   /** Whether it was started and has not ended. Changes between two turns. */
@@ -650,7 +576,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   #markClosed(): void {
     this.#closed = true;
     if (this.#exit !== undefined) return;
-    this.#giveUp(
+    this.#fate.giveUp(
       new ClosedError(
         `Process "${this.name}" was closed before it was started`,
       ),
@@ -693,10 +619,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * A failure that nobody reads is no unhandled rejection.
    */
   get result(): Promise<R> {
-    const { promise } = this.#result;
-    this.#holdUntil(promise);
     // What the target returned: its type says so.
-    return promise as Promise<R>;
+    return this.#fate.result as Promise<R>;
   }
 
   /**
@@ -704,18 +628,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * that throws, or when the process is closed without a start.
    */
   get exited(): Promise<ProcessExit> {
-    this.#holdUntil(this.#exited.promise);
-    return this.#exited.promise;
-  }
-
-  /** Who reads a promise of a daemon most likely awaits it. */
-  #holdUntil(promise: Promise<unknown>): void {
-    if (this.#child === undefined) {
-      this.#awaited.push(promise);
-      return;
-    }
-    const hold = this.#child.hold();
-    promise.then(hold, hold);
+    return this.#fate.exited;
   }
 
   /** Its stdout, where that is `"piped"`; else `null`. */

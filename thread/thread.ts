@@ -1,8 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import "../ipc/_handles.ts";
-import { attributeError, unknownClasses } from "../ipc/_error_codec.ts";
-import { exportedClass } from "../ipc/_error_class.ts";
+import { Fate } from "../ipc/_fate.ts";
 import { hub } from "../ipc/_hub.ts";
 import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import type { Packet } from "../ipc/_packet.ts";
@@ -23,11 +22,9 @@ import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
   ClosedError,
   InvalidStateError,
-  RemoteError,
   TaskReferenceError,
   WorkerLostError,
 } from "../ipc/errors.ts";
-import { waitFor } from "../ipc/_waiting.ts";
 import type { ThreadHandle } from "./current_thread.ts";
 import { here } from "./_here.ts";
 import { type ThreadPermissionMode, workerGrants } from "./_permissions.ts";
@@ -126,18 +123,13 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   readonly #call: TaskCall | undefined;
   /** Where a subclass was made: its module, most likely. */
   readonly #files: readonly string[];
-  #result!: PromiseWithResolvers<unknown>;
-  #exited!: PromiseWithResolvers<ThreadExit>;
+  readonly #fate = new Fate<ThreadExit>();
   /** Rejects when it shall stop and cannot be stopped. */
   readonly #stuck = Promise.withResolvers<never>();
   #name: string;
   #daemon: boolean;
   #started: StartedThread | undefined;
   #exit: ThreadExit | undefined;
-  /** Its error is here, and about to be told. */
-  #hasFailed = false;
-  /** Promises that were read before the start. */
-  readonly #awaited: Promise<unknown>[] = [];
   /** A start while a forked child replays: nothing runs. */
   #replayed = false;
 
@@ -178,23 +170,6 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     this.#name = name ?? threadName(this.#call);
     this.#daemon = daemon ?? here().daemon;
     this.#stuck.promise.catch(() => {});
-    this.#promise();
-  }
-
-  /** Promises for what becomes of the next start. */
-  #promise(): void {
-    this.#result = Promise.withResolvers();
-    this.#exited = Promise.withResolvers();
-    // Whoever does not ask is told by the hook, or by what was thrown.
-    this.#result.promise.catch(() => {});
-    this.#exited.promise.catch(() => {});
-  }
-
-  /** Whoever awaits what cannot come is told why. */
-  #giveUp(error: unknown): void {
-    this.#awaited.length = 0;
-    this.#result.reject(error);
-    this.#exited.reject(error);
   }
 
   /**
@@ -217,9 +192,9 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     try {
       this.#begin(action);
     } catch (error) {
+      this.#fate.giveUp(error);
       // It may be started again, when the cause is gone.
-      this.#giveUp(error);
-      this.#promise();
+      this.#fate.renew();
       throw error;
     }
   }
@@ -239,7 +214,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
         { name: this.#name, daemon: this.#daemon, grants, preload },
         {
           message: ({ type }, packet) => {
-            if (type === "done") this.#done(packet);
+            if (type === "done") this.#fate.done(packet);
             else if (type === "failed") this.#failed(packet);
             else if (type === "late") this.#tell(hub.unpack(packet));
           },
@@ -258,7 +233,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     this.#started = started;
     startedHere.set(started.ident, this as unknown as Thread);
     setHeld(started);
-    for (const promise of this.#awaited.splice(0)) this.#holdUntil(promise);
+    this.#fate.started(() => started.hold());
     this.#locate().then(
       (task) => started.send({ type: "run", task }, packet),
       // The thread gives it back, as with errors that it finds itself.
@@ -278,33 +253,13 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     return locateClass(this.constructor, this.#files);
   }
 
-  #done(packet: Packet): void {
-    try {
-      this.#result.resolve(hub.unpack(packet));
-    } catch (error) {
-      this.#result.reject(error);
-    }
-  }
-
   #failed(packet: Packet): void {
-    let error: unknown;
-    try {
-      error = hub.unpack(packet);
-    } catch (undecodable) {
-      error = undecodable;
-    }
-    const settle = (error: unknown) => {
-      this.#tell(error);
-      this.#result.reject(attributeError(error, this.#name, Deno.pid));
-    };
-    if (!(error instanceof RemoteError) || !unknownClasses.has(error)) {
-      return settle(error);
-    }
-    // Its class is not known here: the task's module may export it.
-    this.#hasFailed = true;
-    const hold = this.#started!.hold();
-    exportedClass(error, this.#call).catch(() => error).then(settle)
-      .finally(hold);
+    this.#fate.failed(packet, {
+      name: this.#name,
+      pid: Deno.pid,
+      call: this.#call,
+      told: (error) => this.#tell(error),
+    });
   }
 
   #tell(error: unknown): void {
@@ -316,7 +271,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
       "was told to stop and goes on, in a loop that nothing can end: run such work in a Process",
     );
     console.error(`${error.message}`);
-    this.#result.reject(error);
+    this.#fate.reject(error);
     this.#stuck.reject(error);
   }
 
@@ -329,17 +284,14 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
         `Cannot start thread "${this.#name}": ${failure}`,
       );
       this.#tell(error);
-      this.#result.reject(error);
-    } else if (!this.#hasFailed) {
-      this.#result.reject(
-        this.#lostError(
-          exit.reason === "terminated"
-            ? "was terminated before it gave a result"
-            : `ended by itself (exit code ${exit.exitCode}) before it gave a result`,
-        ),
-      );
+      this.#fate.reject(error);
     }
-    this.#exited.resolve(this.#exit);
+    this.#fate.ended(this.#exit, () =>
+      this.#lostError(
+        exit.reason === "terminated"
+          ? "was terminated before it gave a result"
+          : `ended by itself (exit code ${exit.exitCode}) before it gave a result`,
+      ));
   }
 
   #lostError(how: string): WorkerLostError {
@@ -355,9 +307,9 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   #replay(): void {
     this.#replayed = true;
     this.#exit = Object.freeze({ reason: "returned", exitCode: 0 });
-    this.#exited.resolve(this.#exit);
     // Nobody knows what it would have been.
-    this.#result.resolve(undefined);
+    this.#fate.resolve(undefined);
+    this.#fate.ended(this.#exit, () => undefined);
   }
 
   /**
@@ -394,16 +346,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     wait.signal?.throwIfAborted();
     if (this.#exit !== undefined) return true;
     if (wait.timeout === 0) return false;
-    const hold = started.hold();
-    try {
-      return await waitFor<true>(wait, ({ resolve, reject }) => {
-        this.#exited.promise.then(() => resolve(true));
-        this.#stuck.promise.catch(reject);
-        return () => {};
-      }) ?? false;
-    } finally {
-      hold();
-    }
+    return await this.#fate.join(wait, this.#stuck.promise);
   }
 
   /** Whether it was started and has not ended. Changes between two turns. */
@@ -473,9 +416,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
    * A failure that nobody reads is no unhandled rejection.
    */
   get result(): Promise<R> {
-    this.#holdUntil(this.#result.promise);
     // What the target returned: its type says so.
-    return this.#result.promise as Promise<R>;
+    return this.#fate.result as Promise<R>;
   }
 
   /**
@@ -483,18 +425,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
    * that throws, or when the thread is disposed of without a start.
    */
   get exited(): Promise<ThreadExit> {
-    this.#holdUntil(this.#exited.promise);
-    return this.#exited.promise;
-  }
-
-  /** Who reads a promise of a daemon most likely awaits it. */
-  #holdUntil(promise: Promise<unknown>): void {
-    if (this.#started === undefined) {
-      this.#awaited.push(promise);
-      return;
-    }
-    const hold = this.#started.hold();
-    promise.then(hold, hold);
+    return this.#fate.exited;
   }
 
   /** Lets `wait` include the thread: ready when it has ended. */
@@ -506,7 +437,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#started !== undefined) await this.#started.stop();
     else if (!this.#replayed) {
-      this.#giveUp(
+      this.#fate.giveUp(
         new ClosedError(
           `Thread "${this.#name}" was disposed of before it was started`,
         ),
