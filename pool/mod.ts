@@ -18,26 +18,20 @@
 export { asCompleted } from "./as_completed.ts";
 export { AsyncResult } from "./async_result.ts";
 export { Future } from "./future.ts";
-export {
-  Pool,
-  type PoolApplyAsyncOptions,
-  type PoolEventMap,
-  type PoolImapOptions,
-  type PoolMapAsyncOptions,
-  type PoolMapOptions,
-  type PoolOptions,
-  type PoolProgress,
-  type PoolStats,
-  type PoolTaskOptions,
-  type PoolWorkerStats,
-} from "./pool.ts";
+export { Pool, type PoolOptions } from "./pool.ts";
+export type {
+  PoolApplyAsyncOptions,
+  PoolImapOptions,
+  PoolMapAsyncOptions,
+  PoolMapOptions,
+  PoolTaskOptions,
+} from "./_task_options.ts";
 export {
   progressBar,
   type ProgressBarOptions,
   type ProgressBarOutput,
 } from "./progress_bar.ts";
 export {
-  type ExecutorShutdownOptions,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
 } from "./process_pool_executor.ts";
@@ -47,4 +41,10 @@ export {
   type WaitFuturesOptions,
   type WaitFuturesResult,
 } from "./wait_futures.ts";
-export type { Percentiles } from "./_stats.ts";
+export type { Executor, ExecutorShutdownOptions } from "./_executor.ts";
+export type { PoolEventMap } from "./_events.ts";
+export type { TaskPoolOptions } from "./_pool_options.ts";
+export type { ProcessWorkerOptions } from "./_process_start.ts";
+export type { PoolProgress } from "./_progress.ts";
+export type { Percentiles, PoolStats, PoolWorkerStats } from "./_stats.ts";
+export type { PoolSetup, TaskPool } from "./_task_pool.ts";
