@@ -19,10 +19,10 @@ import { startTimer } from "../ipc/_timer.ts";
 import type { SharedArray } from "../ipc/shared_array.ts";
 import type { Child } from "../process/_child.ts";
 import { setDaemon, watchInterrupts } from "../process/_end_of_program.ts";
-import type { SpawnPlan } from "../process/_plan.ts";
 import type { ExitStatus } from "../process/_spawn.ts";
 import type { HostNews, HostOrder } from "./_host.ts";
 import { LineTail } from "./_line_tail.ts";
+import type { ProcessStart } from "./_process_start.ts";
 import { makeBoardMemory, SharedBoard } from "./_shared_board.ts";
 import { WORKER_TASK } from "./_worker_entry.ts";
 import type { WorkerEvents, WorkerHandle } from "./_worker_handle.ts";
@@ -48,19 +48,13 @@ const STOP_BOUND = 3000;
 
 /** See the file comment. */
 export class Hosts {
-  readonly #plan: () => SpawnPlan;
-  readonly #startedAt: readonly string[];
+  readonly #start: ProcessStart;
   readonly #seats: number;
   readonly #hosts = new Set<Host>();
   #nextName = 1;
 
-  constructor(
-    plan: () => SpawnPlan,
-    startedAt: readonly string[],
-    seats: number,
-  ) {
-    this.#plan = plan;
-    this.#startedAt = startedAt;
+  constructor(start: ProcessStart, seats: number) {
+    this.#start = start;
     this.#seats = seats;
   }
 
@@ -75,8 +69,7 @@ export class Hosts {
     if (best === undefined) {
       best = new Host(
         `PoolHost-${this.#nextName++}`,
-        this.#plan(),
-        this.#startedAt,
+        this.#start,
         () => this.#hosts.delete(best!),
       );
       this.#hosts.add(best);
@@ -105,8 +98,7 @@ class Host {
 
   constructor(
     name: string,
-    plan: SpawnPlan,
-    startedAt: readonly string[],
+    { plan, startedAt }: ProcessStart,
     over: () => void,
   ) {
     this.#over = over;
@@ -117,7 +109,7 @@ class Host {
     const { there } = this.#control;
     const args = hub.pack([there]);
     try {
-      this.child = plan.spawn(name, "handles");
+      this.child = plan().spawn(name, "handles");
     } catch (error) {
       hub.dropPacket(args);
       this.#control.close();

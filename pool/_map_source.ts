@@ -5,7 +5,7 @@
 import { Deque } from "../ipc/_deque.ts";
 import type { FunctionEntry } from "./_functions.ts";
 import { named } from "./_named.ts";
-import type { ItemSource } from "./_scheduler.ts";
+import type { ItemSource } from "./_batch.ts";
 import type { TaskOutcome } from "./_task.ts";
 
 /** What all maps are told. */

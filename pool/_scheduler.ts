@@ -4,8 +4,6 @@
 //   pool:    open --close--> closing --all is done--> ended
 //              \ \--terminate--> terminating --workers have ended--> ended
 //               \--the initializer failed, no worker starts--> broken
-//   worker:  starting --Ready--> ready --enough tasks, or closing--> retiring
-//                \___________________\______________________________/ --> ended
 //
 // Invariants:
 //   - a task is in the queue, or in exactly one batch of one worker, or settled;
@@ -20,8 +18,8 @@
 // one that has nothing to do, or when the worker dies. A worker whose memory is
 // out of reach gets one task at a time.
 
-import { Deque } from "../ipc/_deque.ts";
-import { ByteReader, ByteWriter } from "../ipc/_bytes.ts";
+import type { Deque } from "../ipc/_deque.ts";
+import { ByteReader } from "../ipc/_bytes.ts";
 import { attributeError } from "../ipc/_error_codec.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { Packet, Ref } from "../ipc/_packet.ts";
@@ -32,21 +30,16 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "../ipc/errors.ts";
+import type { Batch, ItemSource } from "./_batch.ts";
 import type { FunctionEntry } from "./_functions.ts";
-import {
-  CallFlag,
-  ItemsFlag,
-  Outcome,
-  ToPool,
-  ToWorker,
-  ValueReader,
-  writeValue,
-} from "./_protocol.ts";
-import { MAX_BATCH, SLOTS } from "./_shared_board.ts";
 import { named } from "./_named.ts";
-import { PoolCounts, WorkerTimes } from "./_stats.ts";
+import { PoolWorker } from "./_pool_worker.ts";
+import { Outcome, ToPool, ValueReader } from "./_protocol.ts";
+import { MAX_BATCH } from "./_shared_board.ts";
+import { PoolCounts } from "./_stats.ts";
 import type { Task, TaskOutcome, TaskRunner } from "./_task.ts";
-import type { StartWorker, WorkerEnd, WorkerHandle } from "./_worker_handle.ts";
+import { WorkQueue } from "./_work_queue.ts";
+import type { StartWorker, WorkerEnd } from "./_worker_handle.ts";
 
 /** How long a batch shall take, in milliseconds. */
 const BATCH_MS = { calls: 1, items: 5 } as const;
@@ -69,97 +62,6 @@ const LOOK_AFTER = { first: 2, most: 50 } as const;
 
 /** So many workers in a row that end before they are ready break the pool. */
 const MAX_START_FAILURES = 3;
-
-/** Items of a map, in order, that the scheduler hands out. */
-export interface ItemSource {
-  readonly fn: FunctionEntry;
-  readonly priority: number;
-  /** Whether an item is a list of arguments. */
-  readonly isSpread: boolean;
-  /** How many go in one batch; `undefined` for as many as fit. */
-  readonly chunksize: number | undefined;
-  /** How many wait to be handed out. */
-  readonly waiting: number;
-  /** Takes up to so many of them, which follow each other. */
-  take(count: number): { start: number; items: unknown[]; attempt: number };
-  /** Some were not begun: they are next. */
-  putBack(start: number, items: unknown[]): void;
-  /**
-   * Whether what is done has to be known one by one when a worker dies: not
-   * where one failure is the end of all.
-   */
-  readonly isDurable: boolean;
-  /** One is done. */
-  settled(index: number, outcome: TaskOutcome): void;
-  /** Several that follow each other are done. */
-  settledRun(index: number, values: unknown[]): void;
-  /** Whether the one with this index may be run again. Counts. */
-  mayRetry(index: number, retries: number): boolean;
-  /** Whether it is in the queue. For the scheduler. */
-  isQueued: boolean;
-}
-
-/** What a worker has been given. */
-type Batch =
-  & {
-    readonly id: number;
-    readonly slot: number;
-    readonly fn: FunctionEntry;
-    /** Those from here on were taken back. */
-    end: number;
-    /** Which are settled. */
-    readonly settled: Uint8Array;
-    readonly sentAt: number;
-    /** Keeps its worker, while it is about to be ended for this batch. */
-    stopKill: (() => void) | undefined;
-  }
-  & (
-    | { readonly kind: "calls"; readonly tasks: Task[] }
-    | {
-      readonly kind: "items";
-      readonly source: ItemSource;
-      readonly start: number;
-      readonly items: unknown[];
-    }
-  );
-
-type WorkerState = "starting" | "ready" | "retiring" | "ended";
-
-/** A worker, and what it is at. */
-export class PoolWorker {
-  readonly handle: WorkerHandle;
-  readonly times: WorkerTimes = new WorkerTimes();
-  state: WorkerState = "starting";
-  /** Whether it takes tasks out of memory that both reach. */
-  isNear = false;
-  /** Tasks that it was given so far. */
-  given = 0;
-  readonly batches: Batch[] = [];
-  readonly functions: Set<number> = new Set();
-  /** Whether anything came of it so far. */
-  isProven = false;
-  /** Slots of batches, by whether they are taken. */
-  readonly slots: boolean[] = new Array<boolean>(SLOTS).fill(false);
-  /** It is to be killed if it does not get ready, or does not end. */
-  stopKill: (() => void) | undefined;
-  /** Where it was when it was looked at: batch and task. */
-  #lastLook = "";
-
-  constructor(handle: WorkerHandle) {
-    this.handle = handle;
-  }
-
-  /** Whether it is at the same task as when it was looked at before. */
-  get isStuck(): boolean {
-    const [first] = this.batches;
-    const look = first === undefined
-      ? ""
-      : `${first.id} ${this.handle.board!.range(first.slot).next}`;
-    const isStuck = look === this.#lastLook && look !== "";
-    this.#lastLook = look;
-    return isStuck;
-  }
-}
 
 /** What the scheduler tells the pool. */
 export interface SchedulerEvents {
@@ -205,17 +107,13 @@ export type PoolState =
   | "broken"
   | "ended";
 
-const EMPTY_LIST = hub.pack([]);
-const NOTHING = hub.pack(null);
-
 /** See the file comment. */
 export class Scheduler implements TaskRunner {
   readonly #options: SchedulerOptions;
   readonly workers: Set<PoolWorker> = new Set();
   readonly counts: PoolCounts = new PoolCounts();
-  /** What waits, by priority, the highest first. */
-  readonly #queues: { priority: number; queue: Deque<Task | ItemSource> }[] =
-    [];
+  /** What waits. */
+  readonly #queue = new WorkQueue<Task | ItemSource>();
   #state: PoolState = "open";
   /** Why it is broken. */
   #failure: unknown;
@@ -228,7 +126,6 @@ export class Scheduler implements TaskRunner {
   #stopLook: (() => void) | undefined;
   #lookAfter: number = LOOK_AFTER.first;
   readonly #ended = Promise.withResolvers<void>();
-  readonly #out = new ByteWriter(4096);
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -269,17 +166,8 @@ export class Scheduler implements TaskRunner {
       if (work.isQueued) return;
       work.isQueued = true;
     }
-    this.#queueOf(work.priority).push(work);
+    this.#queue.push(work);
     this.#dispatchSoon();
-  }
-
-  #queueOf(priority: number): Deque<Task | ItemSource> {
-    const found = this.#queues.find((one) => one.priority === priority);
-    if (found !== undefined) return found.queue;
-    const queue = new Deque<Task | ItemSource>();
-    this.#queues.push({ priority, queue });
-    this.#queues.sort((a, b) => b.priority - a.priority);
-    return queue;
   }
 
   #dispatchSoon(): void {
@@ -331,8 +219,7 @@ export class Scheduler implements TaskRunner {
     const place = this.#placeOf(task);
     if (place === undefined) return false;
     const { worker, batch, index } = place;
-    return !worker.isNear ||
-      index < worker.handle.board!.range(batch.slot).next;
+    return index < worker.begun(batch);
   }
 
   #placeOf(task: Task):
@@ -387,7 +274,7 @@ export class Scheduler implements TaskRunner {
         continue;
       }
       task.state = "queued";
-      this.#queueOf(task.priority).unshift(task);
+      this.#queue.unshift(task);
     }
   }
 
@@ -404,11 +291,10 @@ export class Scheduler implements TaskRunner {
       source.putBack(batch.start + first, batch.items.slice(first, i));
     }
     if (source.waiting === 0) return;
-    const queue = this.#queueOf(source.priority);
     // It goes on from the front, wherever it was.
-    if (source.isQueued) queue.remove((one) => one === source);
+    if (source.isQueued) this.#queue.remove(source);
     source.isQueued = true;
-    queue.unshift(source);
+    this.#queue.unshift(source);
   }
 
   /** Settles one of a batch with the error of the pool's end. */
@@ -432,10 +318,7 @@ export class Scheduler implements TaskRunner {
 
   /** A task that runs is not wanted any more. */
   #stop(worker: PoolWorker, task: Task): void {
-    this.#sendTo(worker, (out) => {
-      out.u8(ToWorker.Cancel);
-      out.varint(task.id);
-    });
+    worker.cancel(task.id);
     const batch = worker.batches.find((batch) =>
       batch.kind === "calls" && batch.tasks.includes(task)
     );
@@ -464,14 +347,9 @@ export class Scheduler implements TaskRunner {
 
   #dispatch(): void {
     if (!this.#isRunning) return;
-    while (this.#queues.length > 0) {
-      const { queue } = this.#queues[0]!;
-      for (let work = queue.peek(); work !== undefined;) {
-        if (!this.#handOut(work, queue)) return this.#rest();
-        work = queue.peek();
-      }
-      // Whoever was told may have submitted something of a higher priority.
-      if (this.#queues[0]!.queue === queue) this.#queues.shift();
+    // Whoever is told may submit something of a higher priority.
+    for (let queue; (queue = this.#queue.first) !== undefined;) {
+      if (!this.#handOut(queue.peek()!, queue)) break;
     }
     this.#rest();
   }
@@ -575,12 +453,6 @@ export class Scheduler implements TaskRunner {
     );
   }
 
-  #slot(worker: PoolWorker): number {
-    const slot = worker.slots.indexOf(false);
-    worker.slots[slot] = true;
-    return slot;
-  }
-
   #sendCalls(
     worker: PoolWorker,
     first: Task,
@@ -604,28 +476,12 @@ export class Scheduler implements TaskRunner {
       tasks.push(next);
       bytes += next.args.bytes.length;
     }
-    const batch: Batch = {
-      kind: "calls",
+    const batch = {
+      kind: "calls" as const,
       tasks,
       ...this.#newBatch(worker, fn, tasks.length),
     };
-    worker.batches.push(batch);
-    this.#define(worker, fn);
-    const refs: Ref[] = [];
-    this.#sendTo(worker, (out) => {
-      out.u8(ToWorker.Calls);
-      out.varint(batch.id);
-      out.u8(batch.slot);
-      out.varint(tasks.length);
-      for (const task of tasks) {
-        task.state = "sent";
-        out.varint(task.id);
-        out.varint(fn.id);
-        out.varint(task.attempt);
-        out.u8(task.timeout === undefined ? 0 : CallFlag.Timed);
-        writeValue(out, task.args, refs);
-      }
-    }, refs);
+    worker.giveCalls(batch);
     const now = batch.sentAt;
     for (const task of tasks) worker.times.waited(now - task.queuedAt);
   }
@@ -639,7 +495,6 @@ export class Scheduler implements TaskRunner {
       MAX_BATCH,
     );
     const { start, items, attempt } = source.take(size);
-    const refs: Ref[] = [];
     let packet: Packet;
     try {
       packet = hub.pack(items, "items", undefined, true);
@@ -647,28 +502,14 @@ export class Scheduler implements TaskRunner {
       // One of them cannot be sent: the others can.
       return this.#leaveOut(source, start, items, error);
     }
-    const batch: Batch = {
-      kind: "items",
+    const batch = {
+      kind: "items" as const,
       source,
       start,
       items,
       ...this.#newBatch(worker, fn, items.length),
     };
-    worker.batches.push(batch);
-    this.#define(worker, fn);
-    this.#sendTo(worker, (out) => {
-      out.u8(ToWorker.Items);
-      out.varint(batch.id);
-      out.u8(batch.slot);
-      out.varint(items.length);
-      out.varint(fn.id);
-      out.u8(
-        (source.isSpread ? ItemsFlag.Spread : 0) |
-          (source.isDurable ? ItemsFlag.Durable : 0),
-      );
-      out.varint(attempt);
-      writeValue(out, packet, refs);
-    }, refs);
+    worker.giveItems(batch, packet, attempt);
   }
 
   /** Fails those that cannot be sent; the others are next. */
@@ -701,39 +542,8 @@ export class Scheduler implements TaskRunner {
   }
 
   #newBatch(worker: PoolWorker, fn: FunctionEntry, count: number) {
-    const batch = {
-      id: this.#nextBatch++,
-      slot: this.#slot(worker),
-      fn,
-      end: count,
-      settled: new Uint8Array(count),
-      sentAt: performance.now(),
-      stopKill: undefined,
-    };
-    worker.given += count;
     this.#lookAfter = LOOK_AFTER.first;
-    worker.handle.board?.open(batch.slot, count);
-    return batch;
-  }
-
-  #define(worker: PoolWorker, fn: FunctionEntry): void {
-    if (worker.functions.has(fn.id)) return;
-    worker.functions.add(fn.id);
-    this.#sendTo(worker, (out) => {
-      out.u8(ToWorker.Define);
-      out.varint(fn.id);
-      writeValue(out, fn.located!, []);
-    });
-  }
-
-  #sendTo(
-    worker: PoolWorker,
-    write: (out: ByteWriter) => void,
-    refs: readonly Ref[] = [],
-  ): void {
-    const out = this.#out;
-    write(out);
-    worker.handle.send({ bytes: out.lend(), refs });
+    return worker.newBatch(this.#nextBatch++, fn, count);
   }
 
   /** When nothing more can be handed out: who sleeps, and whether all is over. */
@@ -764,14 +574,14 @@ export class Scheduler implements TaskRunner {
 
   /** Whether anything is queued. */
   get #isWaiting(): boolean {
-    return this.#queues.some(({ queue }) => queue.length > 0);
+    return !this.#queue.isEmpty;
   }
 
   /** How much is queued. */
   get #waiting(): number {
     let count = 0;
-    for (const { queue } of this.#queues) {
-      for (const work of queue) count += "waiting" in work ? work.waiting : 1;
+    for (const work of this.#queue) {
+      count += "waiting" in work ? work.waiting : 1;
     }
     return count;
   }
@@ -831,20 +641,13 @@ export class Scheduler implements TaskRunner {
       startTimeout,
       { unref: true },
     );
-    const send = () => {
-      const args = init?.pack() ?? EMPTY_LIST;
-      const refs: Ref[] = [];
-      this.#sendTo(worker, (out) => {
-        out.u8(ToWorker.Init);
-        writeValue(out, init?.fn.located ?? NOTHING, refs);
-        writeValue(out, args, refs);
-      }, refs);
-    };
     this.#options.events?.workerStarted?.(worker);
-    if (init === undefined || init.fn.located !== undefined) return send();
+    if (init === undefined || init.fn.located !== undefined) {
+      return worker.init(init);
+    }
     init.fn.ready.then(() => {
       if (init.fn.failure !== undefined) throw init.fn.failure;
-      send();
+      worker.init(init);
     }).catch((error) => this.#break(error));
   }
 
@@ -944,9 +747,7 @@ export class Scheduler implements TaskRunner {
   }
 
   #batchOver(worker: PoolWorker, batch: Batch): void {
-    worker.batches.splice(worker.batches.indexOf(batch), 1);
-    worker.slots[batch.slot] = false;
-    batch.stopKill?.();
+    worker.batchOver(batch);
     const { maxTasksPerWorker = Infinity } = this.#options;
     if (worker.given >= maxTasksPerWorker && worker.batches.length === 0) {
       this.#retire(worker);
@@ -1052,7 +853,7 @@ export class Scheduler implements TaskRunner {
     if (worker.batches.length > 0) return;
     worker.state = "retiring";
     worker.handle.awake = true;
-    this.#sendTo(worker, (out) => out.u8(ToWorker.Exit));
+    worker.exit();
     // One that does not end by itself: its task may have left something.
     worker.stopKill?.();
     worker.stopKill = startTimer(() => worker.handle.kill(), END_BOUND);
@@ -1068,18 +869,10 @@ export class Scheduler implements TaskRunner {
     this.#options.events?.workerEnded?.(worker, end);
     this.#settleStaged(worker);
     const error = () => lostError(worker, end, wasStarting);
+    const begun = worker.batches.map((batch) => worker.begun(batch));
     const batches = worker.batches.splice(0);
     for (const batch of batches) batch.stopKill?.();
     let hasLost = false;
-    const begun = batches.map((batch, place) => {
-      // Of a far one it is not known: it had one batch at most.
-      const next = worker.isNear
-        ? worker.handle.board!.range(batch.slot).next
-        : place === 0
-        ? batch.end
-        : 0;
-      return Math.min(next, batch.end);
-    });
     batches.forEach((batch, place) => {
       for (let i = 0; i < begun[place]!; i++) {
         if (batch.settled[i] !== 0) continue;
@@ -1201,10 +994,8 @@ export class Scheduler implements TaskRunner {
   /** Whoever is told may ask for more: that is settled, too. */
   #settleEverything(): void {
     this.#stopLook?.();
-    for (const { queue } of this.#queues) {
-      for (let work; (work = queue.shift()) !== undefined;) {
-        this.#fail(work, this.#endError());
-      }
+    for (let queue; (queue = this.#queue.first) !== undefined;) {
+      this.#fail(queue.shift()!, this.#endError());
     }
     for (const worker of this.workers) {
       for (const batch of worker.batches) {

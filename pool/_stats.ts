@@ -18,6 +18,36 @@ export interface Percentiles {
   readonly max: number;
 }
 
+/** What a worker has done. */
+export interface PoolWorkerStats {
+  /** What it is called, for example `PoolWorker-1`. */
+  readonly name: string;
+  /** Its process id. */
+  readonly pid: number;
+  /** Tasks that it was given. */
+  readonly tasks: number;
+  /** How long its tasks ran, in milliseconds. */
+  readonly run: Percentiles;
+  /** How long they had waited before, in milliseconds. */
+  readonly wait: Percentiles;
+}
+
+/** Counts of a pool. */
+export interface PoolStats {
+  /** Tasks and items that wait. */
+  readonly queued: number;
+  /** Those that run. */
+  readonly running: number;
+  /** Those that gave a value. */
+  readonly done: number;
+  /** Those that failed. */
+  readonly failed: number;
+  /** Those whose worker ended while they ran. */
+  readonly lost: number;
+  /** The workers that there are at this moment. */
+  readonly workers: readonly PoolWorkerStats[];
+}
+
 /** Counts of tasks. */
 export class PoolCounts {
   done = 0;

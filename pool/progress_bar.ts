@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { shown } from "../ipc/_options.ts";
-import type { PoolProgress } from "./pool.ts";
+import type { PoolProgress } from "./_progress.ts";
 
 /** Where a {@linkcode progressBar} is drawn. */
 export interface ProgressBarOutput {
