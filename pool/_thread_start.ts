@@ -32,7 +32,7 @@ export function threadStarter(
   return (id, events) =>
     new ThreadWorker(
       id,
-      { name: `PoolThread-${id}`, grants, preload },
+      { name: `PoolWorker-${id}`, grants, preload },
       events,
     );
 }

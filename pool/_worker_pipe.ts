@@ -69,13 +69,13 @@ export class WorkerPipe {
 
   set awake(awake: boolean) {
     this.#awake = awake;
-    if (awake && !this.#reading) this.#read();
+    if (awake && !this.#reading && !this.isOver) this.#read();
   }
 
   async #read(): Promise<void> {
     this.#reading = true;
     try {
-      while (this.#awake) {
+      while (this.#awake && !this.isOver) {
         const got = this.#end.tryReceive(keptPacket);
         this.#received(
           got?.value ??

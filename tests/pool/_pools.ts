@@ -1,8 +1,18 @@
 // Copyright 2026 the multitask authors. MIT license.
-// The two ways in which a pool and its workers know of each other's tasks.
+// The kinds of pools, and the two ways in which a pool and its workers know of
+// each other's tasks.
+//
+// The tests of processes are run with the others, too: a module is imported once
+// more with the kind behind its name, as in "./pool_test.ts?thread".
 
-import type { PoolOptions } from "../../pool/mod.ts";
+import {
+  HybridPool,
+  Pool,
+  type PoolOptions,
+  ThreadPool,
+} from "../../pool/mod.ts";
 import { deadline } from "@std/async";
+import { cpuCount } from "../../process/mod.ts";
 import { liveResources } from "../../ipc/_live.ts";
 import {
   assertNothingLive,
@@ -37,6 +47,61 @@ export const WAYS: readonly Way[] = [
   { name: "over mapped memory", options: {} },
   { name: "over the hub", options: { permissions: NO_FFI } },
 ];
+
+/** What the workers of a pool are. */
+export type Kind = "process" | "thread" | "hybrid";
+
+/** Threads, asked for as if they were processes. */
+class ThreadsAsPool extends ThreadPool {
+  constructor(options?: number | PoolOptions) {
+    const { processes, permissions: _, runtime: __, ...rest } =
+      typeof options === "object" ? options : { processes: options };
+    super({
+      ...rest,
+      ...(processes === undefined ? {} : { threads: processes }),
+    });
+  }
+}
+
+/** Threads of one process, asked for as if they were processes. */
+class HybridAsPool extends HybridPool {
+  constructor(options?: number | PoolOptions) {
+    const { processes, ...rest } = typeof options === "object"
+      ? options
+      : { processes: options };
+    super({ ...rest, processes: 1, threads: processes ?? cpuCount() });
+  }
+}
+
+const POOLS: Record<
+  Kind,
+  new (options?: number | PoolOptions) => Pool | ThreadPool | HybridPool
+> = { process: Pool, thread: ThreadsAsPool, hybrid: HybridAsPool };
+
+/** The kind of pools that a module of tests is run with, by its URL. */
+export function suiteOf(url: string) {
+  // Whoever imports it names a kind.
+  const kind = (new URL(url).search.slice(1) || "process") as Kind;
+  const suffix = kind === "process" ? "" : ` (${kind})`;
+  const test: typeof poolTest = (name, ...rest) =>
+    poolTest(`${name}${suffix}`, ...rest);
+  return {
+    kind,
+    /** Made as pools of processes are. */
+    Pool: POOLS[kind],
+    poolTest: test,
+    /** Of what only processes are, or can be done to: not run with threads. */
+    processTest: (kind === "process" ? test : () => {}) as typeof poolTest,
+    /** Of programs, which make their pools themselves. */
+    programTest: (name: string, test: () => Promise<void>): void => {
+      if (kind === "process") Deno.test(name, test);
+    },
+    /** Threads share memory in any case. */
+    WAYS: kind === "thread"
+      ? [{ name: "over shared memory", options: {} }]
+      : WAYS,
+  };
+}
 
 /** The numbers below `count`. */
 export function range(count: number): number[] {

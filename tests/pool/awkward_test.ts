@@ -16,11 +16,13 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "../../ipc/mod.ts";
-import { Pool } from "../../pool/mod.ts";
 import { bounded, reasonOf } from "../ipc/_waits.ts";
-import { poolTest, range, runProgram } from "./_pools.ts";
+import type { TaskPool } from "../../pool/mod.ts";
+import { range, runProgram, suiteOf } from "./_pools.ts";
 import * as deadly from "./fixtures/deadly.ts";
 import * as tasks from "./fixtures/tasks.ts";
+
+const { Pool, poolTest, programTest } = suiteOf(import.meta.url);
 
 async function* hanging(): AsyncGenerator<number> {
   await new Promise(() => {});
@@ -32,7 +34,7 @@ function* endless(): Generator<number> {
 }
 
 /** So the pool knows that they are short. */
-async function learn(pool: Pool): Promise<void> {
+async function learn(pool: TaskPool): Promise<void> {
   for (const x of range(50)) await pool.apply(tasks.square, [x]);
 }
 
@@ -219,7 +221,7 @@ poolTest(
   },
 );
 
-Deno.test(
+programTest(
   "A failure that nobody reads is told at the end of a program that never ends its pool",
   async () => {
     const { code, stderr } = await runProgram("leaves_failure.ts");

@@ -24,13 +24,18 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "../../ipc/mod.ts";
-import { Pool, type PoolOptions } from "../../pool/mod.ts";
+import type { PoolOptions, TaskPool } from "../../pool/mod.ts";
 import { bounded, reasonOf } from "../ipc/_waits.ts";
 import { isRunning, reported, shown, until } from "../process/_run.ts";
-import { poolTest, range, runProgram, WAYS } from "./_pools.ts";
+import { range, runProgram, suiteOf } from "./_pools.ts";
 import * as deadly from "./fixtures/deadly.ts";
 import * as nested from "./fixtures/nested.ts";
 import * as tasks from "./fixtures/tasks.ts";
+
+const { kind: workers, Pool, poolTest, processTest, programTest, WAYS } =
+  suiteOf(
+    import.meta.url,
+  );
 
 const MIB = 2 ** 20;
 
@@ -87,7 +92,7 @@ function linesOf(file: string): number {
 interface Death {
   readonly what: string;
   readonly options?: PoolOptions;
-  readonly submit: (pool: Pool) => Promise<unknown>;
+  readonly submit: (pool: TaskPool) => Promise<unknown>;
   readonly exitCode?: number;
   readonly signal?: string;
   readonly stderr?: string;
@@ -120,7 +125,10 @@ const DEATHS: readonly Death[] = [
 
 for (const { name, options } of WAYS) {
   for (const { what, submit, ...death } of DEATHS) {
-    poolTest(
+    // Threads can neither be killed nor limited.
+    const isOfProcesses = death.signal !== undefined ||
+      death.options !== undefined;
+    (isOfProcesses ? processTest : poolTest)(
       `A task that ${what} fails alone, ${name}: Python hangs`,
       async () => {
         await using pool = new Pool({
@@ -135,7 +143,7 @@ for (const { name, options } of WAYS) {
         assertInstanceOf(error, WorkerLostError);
         assertStringIncludes(error.message, error.worker);
         assertGreater(error.pid, 0);
-        assertFalse(isRunning(error.pid));
+        if (workers === "process") assertFalse(isRunning(error.pid));
         if (death.exitCode !== undefined) {
           assertEquals(error.exitCode, death.exitCode);
           assertEquals(error.signal, death.signal ?? null);
@@ -153,7 +161,7 @@ for (const { name, options } of WAYS) {
     );
   }
 
-  poolTest(
+  processTest(
     `A task that loops for ever fails when its time is up, ${name}: Python hangs`,
     async () => {
       await using pool = new Pool({ processes: 2, killGrace: 50, ...options });
@@ -251,7 +259,7 @@ for (const { name, options } of WAYS) {
     },
   );
 
-  poolTest(
+  processTest(
     `A worker that dies with a large argument on its way hurts nobody, ${name}: Python hangs`,
     async () => {
       await using pool = new Pool({ processes: 2, ...options });
@@ -274,7 +282,7 @@ for (const { name, options } of WAYS) {
     },
   );
 
-  poolTest(
+  processTest(
     `A worker that dies with a large result on its way loses no more, ${name}: Python hangs`,
     async () => {
       await using pool = new Pool({ processes: 2, ...options });
@@ -388,7 +396,7 @@ for (const { name, options } of WAYS) {
     },
   );
 
-  poolTest(
+  processTest(
     `Pool gives a task that runs again its shared objects again, ${name}`,
     async () => {
       await using pool = new Pool({
@@ -412,7 +420,7 @@ for (const { name, options } of WAYS) {
   );
 }
 
-poolTest(
+processTest(
   "WorkerLostError has the last lines of its worker's stderr",
   async () => {
     await using pool = new Pool(1);
@@ -438,7 +446,7 @@ poolTest(
   },
 );
 
-poolTest("Workers that die with nothing to do are replaced", async () => {
+processTest("Workers that die with nothing to do are replaced", async () => {
   for (const { options } of WAYS) {
     await using pool = new Pool({ processes: 2, ...options });
     await Promise.all(range(20).map(() => pool.apply(tasks.squareLater, [1])));
@@ -683,7 +691,7 @@ poolTest(
 
 // ---- Many workers, early ends ----
 
-poolTest(
+processTest(
   "Pool with maxTasksPerChild: 1 works a backlog off after an early close(): Python hangs",
   async () => {
     const count = IS_LONG ? 1000 : 40;
@@ -723,7 +731,7 @@ poolTest(
   },
 );
 
-poolTest(
+processTest(
   "Pool.terminate() ends workers that do not listen: Python hangs",
   async () => {
     const pool = new Pool(2);
@@ -811,7 +819,7 @@ poolTest("A chunk size of 0 is an error: Python hangs", async () => {
 
 // ---- Programs ----
 
-Deno.test(
+programTest(
   "A program that forgets to close its pool still ends: Python hangs",
   async () => {
     const used = await runProgram("forgets_to_close.ts");
@@ -826,7 +834,7 @@ Deno.test(
   },
 );
 
-Deno.test("Pool needs no more than to run and to read", async () => {
+programTest("Pool needs no more than to run and to read", async () => {
   for (
     const { flags, ffi } of [
       { flags: ["-A"], ffi: "granted" },
@@ -864,7 +872,7 @@ poolTest("Pools can be nested: Python refuses", async () => {
   assertEquals(await bounded(nested.depth(2)), 2);
 });
 
-Deno.test("Nested pools end with the one at the top", async () => {
+programTest("Nested pools end with the one at the top", async () => {
   const ended = await runProgram("nested_program.ts");
   assertEquals(ended.code, 0, shown(ended));
   assertEquals(ended.stdout, "true\n");
@@ -872,7 +880,7 @@ Deno.test("Nested pools end with the one at the top", async () => {
   assertEquals(left.code, 0, shown(left));
 });
 
-poolTest("Nested pools end with the worker that made them", async () => {
+processTest("Nested pools end with the worker that made them", async () => {
   await using pool = new Pool({ processes: 1, killGrace: 0 });
   const [ready, go] = [new Event(), new Event()];
   const abort = new AbortController();
@@ -907,7 +915,7 @@ poolTest(
   async () => {
     const rounds = IS_LONG ? 1000 : 20;
     for (let i = 0; i < rounds; i++) {
-      const { options } = WAYS[i % 2]!;
+      const { options } = WAYS[i % WAYS.length]!;
       const pool = new Pool({ processes: 2, ...options });
       assertEquals(await bounded(pool.apply(tasks.square, [i])), i * i);
       if (i % 4 < 3) {
