@@ -125,14 +125,20 @@ const WITHOUT_SYS = [
   "--allow-env",
 ];
 
+/** It starts some sixty processes, one after the other. */
+const RUN_BOUND = 35_000;
+
 let withSys: Promise<RunResult> | undefined;
 let withoutSys: Promise<RunResult> | undefined;
 
 /** One run serves all tests of its flags. */
 async function outcomes(sys: boolean): Promise<Record<string, Outcome>> {
   const run = sys
-    ? withSys ??= runFixture("references.ts")
-    : withoutSys ??= runFixture("references.ts", { flags: WITHOUT_SYS });
+    ? withSys ??= runFixture("references.ts", { timeout: RUN_BOUND })
+    : withoutSys ??= runFixture("references.ts", {
+      flags: WITHOUT_SYS,
+      timeout: RUN_BOUND,
+    });
   return reported(await run) as Record<string, Outcome>;
 }
 
