@@ -70,5 +70,12 @@ export async function joinStarted(): Promise<void> {
 /** What a thread is told of its process. */
 export type ProcessOfThread = Pick<
   Self,
-  "name" | "daemon" | "mainModule" | "parent" | "forked" | "startedAt"
+  | "name"
+  | "identity"
+  | "daemon"
+  | "mainModule"
+  | "parent"
+  | "asksParent"
+  | "forked"
+  | "startedAt"
 >;

@@ -222,9 +222,11 @@ export function inviteThread(
     arena: homes.invite(),
     process: {
       name: self.name,
+      identity: self.identity,
       daemon: self.daemon,
       mainModule: self.mainModule,
       parent: self.parent,
+      asksParent: self.asksParent,
       forked: self.forked,
       startedAt: self.startedAt,
     },
