@@ -95,7 +95,11 @@ export class TaskPool implements AsyncDisposable {
   readonly #trace: Trace | undefined;
   #isClosed = false;
 
-  /** Starts the workers. For this package only. */
+  /**
+   * Starts the workers. For this package only.
+   *
+   * @internal
+   */
   constructor({ action, size, options, start, isLazy = false }: PoolSetup) {
     const { onWorkerLost, retries } = options;
     this.#taskTimeout = options.taskTimeout;
@@ -118,6 +122,7 @@ export class TaskPool implements AsyncDisposable {
       startTimeout: options.startTimeout ?? 60_000,
       maxTasksPerWorker: options.maxTasksPerChild,
       isLazy,
+      isTraced: this.#trace !== undefined,
       ...(onWorkerLost === undefined ? {} : { onWorkerLost }),
       ...(retries === undefined ? {} : { retries }),
       events: {
@@ -133,8 +138,10 @@ export class TaskPool implements AsyncDisposable {
         log: ({ handle }, text) => events.log(handle.name, text),
         progress: ({ handle: { name: worker } }, value) =>
           events.emit("progress", { worker, value }),
-        ran: (worker, name, count, ms) =>
-          this.#trace?.add(worker.handle.id, name, count, ms),
+        ran: (worker, name, count, times) =>
+          this.#trace?.add(worker.handle, name, count, times),
+        broke: ({ handle }, { fn: { name }, runsSince, givenUp }) =>
+          this.#trace?.addBroken(handle, name, runsSince, givenUp ?? "lost"),
       },
     });
     this.#scheduler.ended.then(() => events.tellUnread());

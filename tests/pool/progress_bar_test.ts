@@ -1,7 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { PoolProgress } from "../../pool/pool.ts";
+import type { PoolProgress } from "../../pool/mod.ts";
 import {
   progressBar,
   type ProgressBarOptions,
