@@ -15,7 +15,7 @@ export interface ItemSource {
   /** How many wait to be handed out. */
   readonly waiting: number;
   /** Takes up to so many of them, which follow each other. */
-  take(count: number): { start: number; items: unknown[]; attempt: number };
+  take(count: number): TakenItems;
   /** Some were not begun: they are next. */
   putBack(start: number, items: unknown[]): void;
   /**
@@ -33,6 +33,16 @@ export interface ItemSource {
   isQueued: boolean;
 }
 
+/** Items that follow each other. */
+export interface TakenItems {
+  /** The index of the first. */
+  readonly start: number;
+  readonly items: unknown[];
+  readonly attempt: number;
+  /** Since when they have waited. */
+  readonly since: number;
+}
+
 /** What a worker has been given. */
 export type Batch =
   & {
@@ -44,6 +54,10 @@ export type Batch =
     /** Which are settled. */
     readonly settled: Uint8Array;
     readonly sentAt: number;
+    /** When its worker began with what runs, at the earliest; since the epoch. */
+    runsSince: number;
+    /** Why nobody wants it any more. */
+    givenUp: "timed out" | "aborted" | undefined;
     /** Keeps its worker, while it is about to be ended for this batch. */
     stopKill: (() => void) | undefined;
   }

@@ -38,7 +38,11 @@ export class Executor implements AsyncDisposable {
   readonly #core: Core;
   readonly #options: PoolTaskOptions;
 
-  /** For this package only: the pool, and options for all calls. */
+  /**
+   * Over a pool, with options for all calls. For this package only.
+   *
+   * @internal
+   */
   constructor(pool: TaskPool | Core, options: PoolTaskOptions = {}) {
     this.#core = "pool" in pool ? pool : { pool, pending: new Set() };
     this.#options = options;

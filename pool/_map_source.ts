@@ -5,7 +5,7 @@
 import { Deque } from "../ipc/_deque.ts";
 import type { FunctionEntry } from "./_functions.ts";
 import { named } from "./_named.ts";
-import type { ItemSource } from "./_batch.ts";
+import type { ItemSource, TakenItems } from "./_batch.ts";
 import type { TaskOutcome } from "./_task.ts";
 
 /** What all maps are told. */
@@ -23,7 +23,7 @@ abstract class Source implements ItemSource {
   readonly priority: number;
   isQueued = false;
   /** Items that were taken back, the first first. */
-  protected readonly back: { start: number; items: unknown[] }[] = [];
+  protected readonly back: Omit<TakenItems, "attempt">[] = [];
   #retried: Map<number, number> | undefined;
 
   constructor({ fn, isSpread, chunksize, priority }: MapSettings) {
@@ -34,9 +34,7 @@ abstract class Source implements ItemSource {
   }
 
   abstract readonly waiting: number;
-  protected abstract takeNew(
-    count: number,
-  ): { start: number; items: unknown[] };
+  protected abstract takeNew(count: number): Omit<TakenItems, "attempt">;
   abstract readonly isDurable: boolean;
   abstract settled(index: number, outcome: TaskOutcome): void;
 
@@ -50,10 +48,10 @@ abstract class Source implements ItemSource {
     return count;
   }
 
-  take(count: number): { start: number; items: unknown[]; attempt: number } {
+  take(count: number): TakenItems {
     const first = this.back[0];
     if (first === undefined) return { ...this.takeNew(count), attempt: 1 };
-    const { start } = first;
+    const { start, since } = first;
     const attempt = this.#attempt(start);
     // Those that go together are at the same attempt.
     const end = Math.min(count, first.items.length);
@@ -61,8 +59,8 @@ abstract class Source implements ItemSource {
     while (most < end && this.#attempt(start + most) === attempt) most++;
     const items = first.items.splice(0, most);
     if (first.items.length === 0) this.back.shift();
-    else this.back[0] = { start: start + items.length, items: first.items };
-    return { start, items, attempt };
+    else this.back[0] = { ...first, start: start + items.length };
+    return { start, items, attempt, since };
   }
 
   #attempt(index: number): number {
@@ -74,7 +72,7 @@ abstract class Source implements ItemSource {
 
   putBack(start: number, items: unknown[]): void {
     if (this.isOver) return;
-    this.back.push({ start, items });
+    this.back.push({ start, items, since: performance.now() });
     this.back.sort((a, b) => a.start - b.start);
   }
 
@@ -89,6 +87,7 @@ abstract class Source implements ItemSource {
 export class ListSource extends Source {
   readonly isDurable: boolean;
   readonly #items: readonly unknown[];
+  readonly #since = performance.now();
   #next = 0;
   #left: number;
   #failed: { index: number; error: unknown } | undefined;
@@ -127,11 +126,11 @@ export class ListSource extends Source {
     return this.#items.length - this.#next + this.waitingBack;
   }
 
-  protected takeNew(count: number): { start: number; items: unknown[] } {
+  protected takeNew(count: number): Omit<TakenItems, "attempt"> {
     const start = this.#next;
     const items = this.#items.slice(start, start + count);
     this.#next += items.length;
-    return { start, items };
+    return { start, items, since: this.#since };
   }
 
   settled(index: number, outcome: TaskOutcome): void {
@@ -203,6 +202,8 @@ export class StreamSource extends Source {
   /** Read and not handed out. */
   readonly #read = new Deque<unknown>();
   #firstRead = 0;
+  /** When those up to an index were read. */
+  readonly #readings = new Deque<{ end: number; at: number }>();
   /** Items that were read, and results that the consumer has taken. */
   #count = 0;
   #taken = 0;
@@ -249,14 +250,18 @@ export class StreamSource extends Source {
     return this.#read.length + this.waitingBack;
   }
 
-  protected takeNew(count: number): { start: number; items: unknown[] } {
+  protected takeNew(count: number): Omit<TakenItems, "attempt"> {
     const items: unknown[] = [];
     const start = this.#firstRead;
+    while ((this.#readings.peek()?.end ?? Infinity) <= start) {
+      this.#readings.shift();
+    }
+    const since = this.#readings.peek()?.at ?? performance.now();
     while (items.length < count && this.#read.length > 0) {
       items.push(this.#read.shift());
     }
     this.#firstRead += items.length;
-    return { start, items };
+    return { start, items, since };
   }
 
   /** How many may be between being read and being taken. */
@@ -289,7 +294,7 @@ export class StreamSource extends Source {
     } finally {
       if (!this.#isWaitingForInput) this.#isReading = false;
     }
-    if (this.#count > before) this.#add();
+    if (this.#count > before) this.#added();
     this.#settleConsumers();
   }
 
@@ -304,8 +309,13 @@ export class StreamSource extends Source {
     } finally {
       this.#isWaitingForInput = this.#isReading = false;
     }
-    this.#add();
+    this.#added();
     this.fill();
+  }
+
+  #added(): void {
+    this.#readings.push({ end: this.#count, at: performance.now() });
+    this.#add();
   }
 
   #took(next: IteratorResult<unknown>): void {

@@ -9,7 +9,13 @@ import { hub } from "../ipc/_hub.ts";
 import type { Packet, Ref } from "../ipc/_packet.ts";
 import type { Batch } from "./_batch.ts";
 import type { FunctionEntry } from "./_functions.ts";
-import { CallFlag, ItemsFlag, ToWorker, writeValue } from "./_protocol.ts";
+import {
+  CallFlag,
+  ItemsFlag,
+  sinceEpoch,
+  ToWorker,
+  writeValue,
+} from "./_protocol.ts";
 import { SLOTS } from "./_shared_board.ts";
 import { WorkerTimes } from "./_stats.ts";
 import type { WorkerHandle } from "./_worker_handle.ts";
@@ -37,14 +43,17 @@ export class PoolWorker {
   isProven = false;
   /** It is to be killed if it does not get ready, or does not end. */
   stopKill: (() => void) | undefined;
+  /** Whether those that are watched say when they begin. */
+  readonly #isTraced: boolean;
   readonly #functions = new Set<number>();
   /** Slots of batches, by whether they are taken. */
   readonly #slots = new Array<boolean>(SLOTS).fill(false);
   /** Where it was when it was looked at: batch and task. */
   #lastLook = "";
 
-  constructor(handle: WorkerHandle) {
+  constructor(handle: WorkerHandle, isTraced = false) {
     this.handle = handle;
+    this.#isTraced = isTraced;
   }
 
   /** Whether it is at the same task as when it was looked at before. */
@@ -80,6 +89,8 @@ export class PoolWorker {
       end: count,
       settled: new Uint8Array(count),
       sentAt: performance.now(),
+      runsSince: sinceEpoch(performance.now()),
+      givenUp: undefined,
       stopKill: undefined,
     };
   }
@@ -131,7 +142,9 @@ export class PoolWorker {
       out.varint(task.id);
       out.varint(fn.id);
       out.varint(task.attempt);
-      out.u8(task.timeout === undefined ? 0 : CallFlag.Timed);
+      const isTimed = task.timeout !== undefined ||
+        this.#isTraced && task.isWatched;
+      out.u8(isTimed ? CallFlag.Timed : 0);
       writeValue(out, task.args, refs);
     }
     this.#send(refs);
@@ -165,6 +178,13 @@ export class PoolWorker {
   cancel(task: number): void {
     out.u8(ToWorker.Cancel);
     out.varint(task);
+    this.#send();
+  }
+
+  /** What has not begun of a batch of items is not wanted, nor what runs. */
+  drop(batch: Batch): void {
+    out.u8(ToWorker.Drop);
+    out.varint(batch.id);
     this.#send();
   }
 

@@ -5,12 +5,15 @@
 // values are the packet's, in order.
 //
 //   pool -> worker   Init (once, first)   Define (a function, before its use)
-//                    Calls, Items (a batch)   Cancel   Exit
+//                    Calls, Items (a batch)   Cancel (a task)
+//                    Drop (a batch of items)   Exit
 //   worker -> pool   Ready | InitFailed   Results (of a batch, several times)
 //                    Run (values of items that follow each other)
 //                    Started (where the pool counts its time)   Log   Progress
 //
-// A batch is done when Results say so, also when all of it was taken back.
+// A batch is done when Results say so, also when all of it was taken back. They
+// say how many of it had begun, too: what is left was dropped, or given back by
+// a worker from which nobody can take it.
 
 import type { ByteReader, ByteWriter } from "../ipc/_bytes.ts";
 import { NO_REFS, type Packet, type Ref } from "../ipc/_packet.ts";
@@ -23,6 +26,7 @@ export const ToWorker = {
   Items: 4,
   Cancel: 5,
   Exit: 6,
+  Drop: 7,
 } as const;
 
 /** Messages to the pool. */
@@ -82,4 +86,31 @@ export class ValueReader {
     const refs = this.#refs.slice(this.#next, this.#next += count);
     return { bytes, refs };
   }
+}
+
+/** When tasks that ran one after the other did so, in milliseconds. */
+export interface RunTimes {
+  /** When the first began, since the epoch. */
+  start: number;
+  /** How long they took together. */
+  spent: number;
+  /** How long the longest took. */
+  longest: number;
+}
+
+/** Writes times. */
+export function writeTimes(out: ByteWriter, times: RunTimes): void {
+  out.f64(times.start);
+  out.f64(times.spent);
+  out.f64(times.longest);
+}
+
+/** Reads times. */
+export function readTimes(input: ByteReader): RunTimes {
+  return { start: input.f64(), spent: input.f64(), longest: input.f64() };
+}
+
+/** The time since the epoch of a moment of this program's clock. */
+export function sinceEpoch(moment: number): number {
+  return performance.timeOrigin + moment;
 }

@@ -31,18 +31,28 @@ import {
   WorkerLostError,
 } from "../ipc/errors.ts";
 import type { Batch, ItemSource } from "./_batch.ts";
+import { Crew, type CrewOptions } from "./_crew.ts";
 import type { FunctionEntry } from "./_functions.ts";
 import { named } from "./_named.ts";
-import { PoolWorker } from "./_pool_worker.ts";
-import { Outcome, ToPool, ValueReader } from "./_protocol.ts";
+import type { PoolWorker, WorkerState } from "./_pool_worker.ts";
+import {
+  Outcome,
+  readTimes,
+  type RunTimes,
+  ToPool,
+  ValueReader,
+} from "./_protocol.ts";
 import { MAX_BATCH } from "./_shared_board.ts";
 import { PoolCounts } from "./_stats.ts";
 import type { Task, TaskOutcome, TaskRunner } from "./_task.ts";
 import { WorkQueue } from "./_work_queue.ts";
-import type { StartWorker, WorkerEnd } from "./_worker_handle.ts";
+import type { WorkerEnd } from "./_worker_handle.ts";
 
 /** How long a batch shall take, in milliseconds. */
 const BATCH_MS = { calls: 1, items: 5 } as const;
+
+/** The same where the pool cannot take back what has not begun. */
+const FAR_MS = 20;
 
 /** What takes longer than this is not sent ahead. */
 const AHEAD_MS = 1;
@@ -60,17 +70,18 @@ const MAX_ITEMS = 20_000;
  */
 const LOOK_AFTER = { first: 2, most: 50 } as const;
 
-/** So many workers in a row that end before they are ready break the pool. */
-const MAX_START_FAILURES = 3;
-
 /** What the scheduler tells the pool. */
 export interface SchedulerEvents {
   workerStarted?(worker: PoolWorker): void;
   workerEnded?(worker: PoolWorker, end: WorkerEnd): void;
+  /** None can be started in the place of one that has ended; others go on. */
+  cannotStart?(error: unknown): void;
   log?(worker: PoolWorker, text: string): void;
   progress?(worker: PoolWorker, value: unknown): void;
-  /** One was run: for the trace. */
-  ran?(worker: PoolWorker, name: string, count: number, ms: number): void;
+  /** So many were run, one after the other. */
+  ran?(worker: PoolWorker, name: string, count: number, times: RunTimes): void;
+  /** One did not end by itself, but with its worker. */
+  broke?(worker: PoolWorker, batch: Batch): void;
 }
 
 /** Something that goes on and may add more. */
@@ -82,18 +93,11 @@ export interface OpenWork {
 }
 
 /** How a scheduler works. */
-export interface SchedulerOptions {
-  readonly size: number;
-  readonly start: StartWorker;
-  /** The initializer and its arguments. */
-  readonly init?: { fn: FunctionEntry; pack: () => Packet } | undefined;
-  readonly maxTasksPerWorker?: number | undefined;
+export interface SchedulerOptions extends CrewOptions {
   readonly onWorkerLost?: "fail" | "retry";
   readonly retries?: number;
   /** How long a task that is given up may go on, in milliseconds. */
   readonly killGrace: number;
-  /** How long a worker may take to get ready, in milliseconds. */
-  readonly startTimeout: number;
   /** Whether workers are started when they are needed. */
   readonly isLazy?: boolean;
   readonly events?: SchedulerEvents;
@@ -110,16 +114,16 @@ export type PoolState =
 /** See the file comment. */
 export class Scheduler implements TaskRunner {
   readonly #options: SchedulerOptions;
-  readonly workers: Set<PoolWorker> = new Set();
+  readonly #crew: Crew;
   readonly counts: PoolCounts = new PoolCounts();
   /** What waits. */
-  readonly #queue = new WorkQueue<Task | ItemSource>();
+  readonly #queue = new WorkQueue<Task | ItemSource>((work) =>
+    "waiting" in work || work.state !== "settled"
+  );
   #state: PoolState = "open";
   /** Why it is broken. */
   #failure: unknown;
-  #nextWorker = 1;
   #nextBatch = 1;
-  #startFailures = 0;
   #dispatchDue = false;
   /** Errors that get their class back before they are told. */
   #rebuilding = 0;
@@ -129,14 +133,20 @@ export class Scheduler implements TaskRunner {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    if (options.isLazy !== true) {
-      try {
-        for (let i = 0; i < options.size; i++) this.#startWorker();
-      } catch (error) {
-        for (const { handle } of this.workers) handle.kill();
-        throw error;
-      }
-    }
+    this.#crew = new Crew(options, {
+      started: (worker) => options.events?.workerStarted?.(worker),
+      message: (worker, packet) => this.#received(worker, packet),
+      ended: (worker, end, was) => this.#workerEnded(worker, end, was),
+      initFailed: (error) => this.#break(error),
+      again: () => this.#dispatch(),
+      hopeless: (error) => this.#cannotStart(error),
+    });
+    if (options.isLazy !== true) this.#crew.startAll();
+  }
+
+  /** Those that there are. */
+  get workers(): ReadonlySet<PoolWorker> {
+    return this.#crew.workers;
   }
 
   get state(): PoolState {
@@ -193,6 +203,7 @@ export class Scheduler implements TaskRunner {
       return true;
     }
     if (!this.#settleTask(task, { ok: false, error })) return false;
+    if (wasQueued) this.#queue.left(task);
     if (place !== undefined) this.#stop(place.worker, task);
     this.#dispatchSoon();
     return wasQueued;
@@ -252,6 +263,7 @@ export class Scheduler implements TaskRunner {
   #takeBack(worker: PoolWorker, batch: Batch, count: number): number {
     const before = batch.end;
     batch.end = worker.handle.board!.takeBack(batch.slot, count);
+    worker.given -= before - batch.end;
     this.#requeue(batch, batch.end, before);
     return before - batch.end;
   }
@@ -310,6 +322,8 @@ export class Scheduler implements TaskRunner {
       for (const batch of worker.batches) {
         if (batch.kind !== "items" || batch.source !== source) continue;
         if (worker.isNear) this.#takeBack(worker, batch, batch.end);
+        worker.drop(batch);
+        batch.givenUp = "aborted";
         this.#killLater(worker, batch);
       }
     }
@@ -322,7 +336,9 @@ export class Scheduler implements TaskRunner {
     const batch = worker.batches.find((batch) =>
       batch.kind === "calls" && batch.tasks.includes(task)
     );
-    if (batch !== undefined) this.#killLater(worker, batch);
+    if (batch === undefined) return;
+    batch.givenUp ??= "aborted";
+    this.#killLater(worker, batch);
   }
 
   /** Ends a worker with a batch that nobody wants, if that goes on. */
@@ -407,9 +423,8 @@ export class Scheduler implements TaskRunner {
     let starting = 0;
     for (const worker of this.workers) {
       if (worker.state === "starting") starting++;
-      const { maxTasksPerWorker = Infinity } = this.#options;
       if (
-        worker.state !== "ready" || worker.given >= maxTasksPerWorker ||
+        worker.state !== "ready" || this.#crew.isUsedUp(worker) ||
         worker.handle.isEnding
       ) continue;
       if (worker.batches.length === 0) return worker;
@@ -418,21 +433,14 @@ export class Scheduler implements TaskRunner {
         ahead === undefined
       ) ahead = worker;
     }
-    this.#startMissing(starting);
+    if (this.#crew.mayStart) this.#crew.startFor(this.#waiting, starting);
     return ahead;
   }
 
-  /** Starts workers for what waits, as far as there may be more. */
-  #startMissing(starting: number): void {
-    const room = this.#options.size - this.workers.size;
-    if (room <= 0) return;
-    try {
-      const wanted = Math.min(room, this.#waiting - starting);
-      for (let i = 0; i < wanted; i++) this.#startWorker();
-    } catch (error) {
-      // Those that are there go on; else nobody does.
-      if (this.workers.size === 0) this.#break(error);
-    }
+  /** Those that are there go on; else nobody does. */
+  #cannotStart(error: unknown): void {
+    if (this.workers.size === 0) this.#break(error);
+    else this.#options.events?.cannotStart?.(error);
   }
 
   /** How many of a function's calls make a batch. */
@@ -446,10 +454,9 @@ export class Scheduler implements TaskRunner {
     if (estimate === undefined) return 1;
     const share = Math.ceil(waiting / (2 * this.#options.size));
     const fits = Math.floor(ms / Math.max(estimate, 1e-5));
-    const { maxTasksPerWorker = Infinity } = this.#options;
     return Math.max(
       1,
-      Math.min(fits, most, share, maxTasksPerWorker - worker.given),
+      Math.min(fits, most, share, this.#crew.roomOf(worker)),
     );
   }
 
@@ -488,13 +495,8 @@ export class Scheduler implements TaskRunner {
 
   #sendItems(worker: PoolWorker, source: ItemSource): void {
     const { fn } = source;
-    // What a far worker had done when it dies is only known of the last one.
-    const size = source.isDurable && !worker.isNear ? 1 : Math.min(
-      source.chunksize ??
-        this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, source.waiting),
-      MAX_BATCH,
-    );
-    const { start, items, attempt } = source.take(size);
+    const size = this.#itemsFor(worker, source);
+    const { start, items, attempt, since } = source.take(size);
     let packet: Packet;
     try {
       packet = hub.pack(items, "items", undefined, true);
@@ -510,6 +512,22 @@ export class Scheduler implements TaskRunner {
       ...this.#newBatch(worker, fn, items.length),
     };
     worker.giveItems(batch, packet, attempt);
+    worker.times.waited(batch.sentAt - since, items.length);
+  }
+
+  /** How many items a worker gets. */
+  #itemsFor(worker: PoolWorker, source: ItemSource): number {
+    const { fn, chunksize, waiting } = source;
+    // What a far worker had done when it dies is only known of the last one.
+    if (source.isDurable && !worker.isNear) return 1;
+    if (chunksize === undefined) {
+      return this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, waiting);
+    }
+    // What it would give back after a while is better not packed and sent.
+    const most = worker.isNear || fn.estimate === undefined
+      ? MAX_BATCH
+      : Math.ceil(FAR_MS / Math.max(fn.estimate, 1e-5));
+    return Math.min(chunksize, most, MAX_BATCH);
   }
 
   /** Fails those that cannot be sent; the others are next. */
@@ -563,7 +581,7 @@ export class Scheduler implements TaskRunner {
       this.#isClosing && !isWaiting && this.#rebuilding === 0 &&
       this.#openWork.size === 0
     ) {
-      for (const worker of this.workers) this.#retire(worker);
+      for (const worker of this.workers) this.#crew.retire(worker);
       if (this.workers.size === 0) this.#end();
     }
   }
@@ -581,7 +599,8 @@ export class Scheduler implements TaskRunner {
   get #waiting(): number {
     let count = 0;
     for (const work of this.#queue) {
-      count += "waiting" in work ? work.waiting : 1;
+      if ("waiting" in work) count += work.waiting;
+      else if (work.state !== "settled") count++;
     }
     return count;
   }
@@ -627,30 +646,6 @@ export class Scheduler implements TaskRunner {
 
   // ---- Workers ----
 
-  #startWorker(): void {
-    const worker: PoolWorker = new PoolWorker(
-      this.#options.start(this.#nextWorker++, {
-        message: (packet) => this.#received(worker, packet),
-        ended: (end) => this.#workerEnded(worker, end),
-      }),
-    );
-    this.workers.add(worker);
-    const { init, startTimeout } = this.#options;
-    worker.stopKill = startTimer(
-      () => worker.handle.kill(),
-      startTimeout,
-      { unref: true },
-    );
-    this.#options.events?.workerStarted?.(worker);
-    if (init === undefined || init.fn.located !== undefined) {
-      return worker.init(init);
-    }
-    init.fn.ready.then(() => {
-      if (init.fn.failure !== undefined) throw init.fn.failure;
-      worker.init(init);
-    }).catch((error) => this.#break(error));
-  }
-
   #received(worker: PoolWorker, { bytes, refs }: Packet): void {
     const input = new ByteReader(bytes);
     switch (input.u8()) {
@@ -673,7 +668,7 @@ export class Scheduler implements TaskRunner {
       case ToPool.Run:
         return this.#ranItems(worker, input, refs);
       case ToPool.Started:
-        return this.#started(worker, input.varint());
+        return this.#started(worker, input.varint(), input.f64());
       case ToPool.Log:
       case ToPool.Progress: {
         const isLog = bytes[0] === ToPool.Log;
@@ -700,14 +695,19 @@ export class Scheduler implements TaskRunner {
     refs: readonly Ref[],
   ): void {
     const id = input.varint();
-    const isLast = input.u8() === 1;
-    const spent = input.f64();
+    // None when more of it comes.
+    const begun = input.varint() - 1;
+    const times = readTimes(input);
     const count = input.varint();
     const batch = worker.batches.find((batch) => batch.id === id);
     if (batch === undefined) return;
     this.#settleAll(worker, batch, input, refs);
-    this.#learn(worker, batch, count, spent);
-    if (isLast) this.#batchOver(worker, batch);
+    this.#learn(worker, batch, count, times);
+    if (begun < 0) return;
+    // It was given back.
+    worker.given -= Math.max(0, batch.end - begun);
+    this.#requeue(batch, begun, batch.end);
+    this.#batchOver(worker, batch);
   }
 
   /** Values of items that follow each other. */
@@ -717,7 +717,7 @@ export class Scheduler implements TaskRunner {
     refs: readonly Ref[],
   ): void {
     const id = input.varint();
-    const spent = input.f64();
+    const times = readTimes(input);
     const first = input.varint();
     const count = input.varint();
     const packet = new ValueReader(refs).read(input);
@@ -734,24 +734,27 @@ export class Scheduler implements TaskRunner {
         this.#settle(batch, first + i, { ok: false, error: values });
       }
     }
-    this.#learn(worker, batch, count, spent);
+    this.#learn(worker, batch, count, times);
   }
 
-  #learn(worker: PoolWorker, batch: Batch, count: number, spent: number): void {
+  #learn(
+    worker: PoolWorker,
+    batch: Batch,
+    count: number,
+    times: RunTimes,
+  ): void {
     if (count === 0) return;
-    worker.isProven = true;
-    this.#startFailures = 0;
-    batch.fn.learn(count, spent);
-    worker.times.ran(count, spent);
-    this.#options.events?.ran?.(worker, batch.fn.name, count, spent);
+    const { fn } = batch;
+    batch.runsSince = times.start + times.spent;
+    this.#crew.proved(worker);
+    fn.learn(count, times.spent);
+    worker.times.ran(count, times);
+    this.#options.events?.ran?.(worker, fn.name, count, times);
   }
 
   #batchOver(worker: PoolWorker, batch: Batch): void {
     worker.batchOver(batch);
-    const { maxTasksPerWorker = Infinity } = this.#options;
-    if (worker.given >= maxTasksPerWorker && worker.batches.length === 0) {
-      this.#retire(worker);
-    }
+    if (this.#crew.isUsedUp(worker)) this.#crew.retire(worker);
     this.#dispatch();
   }
 
@@ -829,13 +832,22 @@ export class Scheduler implements TaskRunner {
     else this.counts.failed++;
   }
 
-  #started(worker: PoolWorker, id: number): void {
-    const task = worker.batches
-      .flatMap((batch) => batch.kind === "calls" ? batch.tasks : [])
-      .find((task) => task.id === id);
-    if (task?.timeout === undefined || task.state === "settled") return;
+  #started(worker: PoolWorker, id: number, at: number): void {
+    for (const batch of worker.batches) {
+      if (batch.kind !== "calls") continue;
+      const task = batch.tasks.find((task) => task.id === id);
+      if (task === undefined) continue;
+      batch.runsSince = at;
+      return this.#startClock(batch, task);
+    }
+  }
+
+  /** The time of a task begins to run. */
+  #startClock(batch: Batch, task: Task): void {
+    if (task.timeout === undefined || task.state === "settled") return;
     const { timeout } = task;
     const stopTimer = startTimer(() => {
+      batch.givenUp = "timed out";
       this.giveUp(
         task,
         new TimeoutError(
@@ -847,25 +859,9 @@ export class Scheduler implements TaskRunner {
     task.stopTimer = stopTimer;
   }
 
-  /** Lets a worker end by itself, once it has nothing to do. */
-  #retire(worker: PoolWorker): void {
-    if (worker.state === "retiring" || worker.state === "ended") return;
-    if (worker.batches.length > 0) return;
-    worker.state = "retiring";
-    worker.handle.awake = true;
-    worker.exit();
-    // One that does not end by itself: its task may have left something.
-    worker.stopKill?.();
-    worker.stopKill = startTimer(() => worker.handle.kill(), END_BOUND);
-  }
-
-  #workerEnded(worker: PoolWorker, end: WorkerEnd): void {
-    const wasStarting = worker.state === "starting";
-    const wasRetiring = worker.state === "retiring";
+  #workerEnded(worker: PoolWorker, end: WorkerEnd, was: WorkerState): void {
+    const wasStarting = was === "starting";
     const wasGiven = worker.batches.length > 0;
-    worker.state = "ended";
-    worker.stopKill?.();
-    this.workers.delete(worker);
     this.#options.events?.workerEnded?.(worker, end);
     this.#settleStaged(worker);
     const error = () => lostError(worker, end, wasStarting);
@@ -876,6 +872,9 @@ export class Scheduler implements TaskRunner {
     batches.forEach((batch, place) => {
       for (let i = 0; i < begun[place]!; i++) {
         if (batch.settled[i] !== 0) continue;
+        if (i === begun[place]! - 1) {
+          this.#options.events?.broke?.(worker, batch);
+        }
         hasLost = true;
         const lost = error();
         // It was at the last one, and what is not durable went down with it;
@@ -892,10 +891,10 @@ export class Scheduler implements TaskRunner {
       this.#requeue(batch, begun[place]!, batch.end);
     }
     const wasVain = wasStarting || (wasGiven && !worker.isProven && !hasLost);
-    if (hasLost) this.#startFailures = 0;
-    if (
-      wasVain && !wasRetiring && ++this.#startFailures >= MAX_START_FAILURES
-    ) this.#break(error());
+    if (hasLost) this.#crew.wasBusy();
+    if (wasVain && was !== "retiring" && this.#crew.wasVain()) {
+      this.#break(error());
+    }
     if (this.workers.size === 0) {
       if (this.#state === "terminating") this.#end();
       if (this.#state === "broken") this.#ended.resolve();
@@ -959,10 +958,7 @@ export class Scheduler implements TaskRunner {
       this.#failure = error instanceof Error ? error : new Error(String(error));
       this.#settleEverything();
     }
-    for (const { handle } of this.workers) {
-      handle.awake = true;
-      handle.kill();
-    }
+    this.#crew.kill();
     if (this.workers.size === 0) this.#end();
   }
 
@@ -1018,10 +1014,7 @@ export class Scheduler implements TaskRunner {
     if (this.#isRunning) {
       this.#state = "terminating";
       this.#settleEverything();
-      for (const { handle } of this.workers) {
-        handle.awake = true;
-        handle.end(grace);
-      }
+      this.#crew.end(grace);
       if (this.workers.size === 0) this.#end();
     }
     await this.#ended.promise;
@@ -1051,9 +1044,6 @@ export class Scheduler implements TaskRunner {
     return { queued, running };
   }
 }
-
-/** How long a worker may take to end by itself, in milliseconds. */
-const END_BOUND = 5000;
 
 function terminatedError(): CancelledError {
   return new CancelledError("The pool was terminated before the task was done");

@@ -1,6 +1,8 @@
 // Copyright 2026 the multitask authors. MIT license.
 // Counts and times of a pool.
 
+import type { RunTimes } from "./_protocol.ts";
+
 /** How many of the latest times are kept. */
 const KEPT = 1000;
 
@@ -89,13 +91,15 @@ export class WorkerTimes {
   readonly #run = new Latest();
   readonly #wait = new Latest();
 
-  /** So many tasks took so long together. */
-  ran(count: number, ms: number): void {
-    this.#run.add(ms / count, count);
+  /** So many tasks took so long together, and the longest of them so long. */
+  ran(count: number, { spent, longest }: RunTimes): void {
+    this.#run.add((spent - longest) / (count - 1), count - 1);
+    this.#run.add(longest);
   }
 
-  waited(ms: number): void {
-    this.#wait.add(ms);
+  /** So many had waited so long. */
+  waited(ms: number, count = 1): void {
+    this.#wait.add(ms, count);
   }
 
   get run(): Percentiles {

@@ -10,7 +10,7 @@
 // `settle` is called once; what comes later is ignored.
 
 import { hub } from "../ipc/_hub.ts";
-import type { Packet } from "../ipc/_packet.ts";
+import { NO_PACKET, type Packet } from "../ipc/_packet.ts";
 import type { FunctionEntry } from "./_functions.ts";
 
 /** How a task ended. */
@@ -39,7 +39,7 @@ export class Task {
   /** Its arguments. */
   args: Packet;
   /** The same not packed, where there are handles among them. */
-  readonly #values: unknown[] | undefined;
+  #values: unknown[] | undefined;
   /** Higher ones go first. */
   readonly priority: number;
   /** The longest run in milliseconds. */
@@ -103,8 +103,10 @@ export class Task {
     const sink = this.#sink;
     if (sink === undefined) return false;
     this.#sink = undefined;
-    // Nobody gets what is in it.
+    // Nobody gets what is in it; and it may be long until it leaves the queue.
     if (this.state === "queued") hub.dropPacket(this.args);
+    this.args = NO_PACKET;
+    this.#values = undefined;
     this.state = "settled";
     this.stopTimer?.();
     if (this.#listeners !== undefined) {

@@ -100,7 +100,11 @@ export class TaskPool implements AsyncDisposable {
   readonly #trace: Trace | undefined;
   #isClosed = false;
 
-  /** Starts the workers. For this package only. */
+  /**
+   * Starts the workers. For this package only.
+   *
+   * @internal
+   */
   constructor(
     { action, size, options, start, isLazy = false, ended }: PoolSetup,
   ) {
@@ -126,6 +130,7 @@ export class TaskPool implements AsyncDisposable {
       maxTasksPerWorker: options.maxTasksPerChild,
       // In a forked child that is not there yet nothing is started.
       isLazy: isLazy || self.replaying,
+      isTraced: this.#trace !== undefined,
       ...(onWorkerLost === undefined ? {} : { onWorkerLost }),
       ...(retries === undefined ? {} : { retries }),
       events: {
@@ -141,8 +146,10 @@ export class TaskPool implements AsyncDisposable {
         log: ({ handle }, text) => events.log(handle.name, text),
         progress: ({ handle: { name: worker } }, value) =>
           events.emit("progress", { worker, value }),
-        ran: (worker, name, count, ms) =>
-          this.#trace?.add(worker.handle.id, name, count, ms),
+        ran: (worker, name, count, times) =>
+          this.#trace?.add(worker.handle, name, count, times),
+        broke: ({ handle }, { fn: { name }, runsSince, givenUp }) =>
+          this.#trace?.addBroken(handle, name, runsSince, givenUp ?? "lost"),
       },
     });
     this.#ended = this.#scheduler.ended.then(() => ended?.());

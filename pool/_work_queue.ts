@@ -6,19 +6,29 @@ import { Deque } from "../ipc/_deque.ts";
 
 interface Rank<T> {
   readonly priority: number;
-  readonly queue: Deque<T>;
+  queue: Deque<T>;
+  /** How many of them are not wanted any more, at most. */
+  gone: number;
 }
+
+/** So many that are not wanted are not worth a search. */
+const FEW = 100;
 
 /** See the file comment. */
 export class WorkQueue<T extends { readonly priority: number }> {
+  readonly #isWanted: (work: T) => boolean;
   readonly #ranks = new Map<number, Rank<T>>();
   /** Those that may have something: a heap, the highest priority first. */
   readonly #heap: Rank<T>[] = [];
 
+  constructor(isWanted: (work: T) => boolean) {
+    this.#isWanted = isWanted;
+  }
+
   #queueOf(priority: number): Deque<T> {
     const known = this.#ranks.get(priority);
     if (known !== undefined) return known.queue;
-    const rank = { priority, queue: new Deque<T>() };
+    const rank = { priority, queue: new Deque<T>(), gone: 0 };
     this.#ranks.set(priority, rank);
     const heap = this.#heap;
     let at = heap.push(rank) - 1;
@@ -39,6 +49,23 @@ export class WorkQueue<T extends { readonly priority: number }> {
   /** Puts it before all others of its priority. */
   unshift(work: T): void {
     this.#queueOf(work.priority).unshift(work);
+  }
+
+  /**
+   * One of them is not wanted any more. It may stay: only when half of them
+   * are such, these are taken out.
+   */
+  left({ priority }: T): void {
+    const rank = this.#ranks.get(priority);
+    if (rank === undefined) return;
+    rank.gone++;
+    if (rank.gone < FEW || rank.gone * 2 < rank.queue.length) return;
+    const wanted = new Deque<T>();
+    for (const work of rank.queue) {
+      if (this.#isWanted(work)) wanted.push(work);
+    }
+    rank.queue = wanted;
+    rank.gone = 0;
   }
 
   /** Takes it out, wherever it is: for rare use. */

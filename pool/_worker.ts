@@ -17,9 +17,12 @@ import {
   CallFlag,
   ItemsFlag,
   Outcome,
+  type RunTimes,
+  sinceEpoch,
   ToPool,
   ToWorker,
   ValueReader,
+  writeTimes,
   writeValue,
 } from "./_protocol.ts";
 import { SharedBoard, STAGING_BYTES } from "./_shared_board.ts";
@@ -48,7 +51,13 @@ interface Call {
 
 /** A batch, as it is worked through. */
 type Batch =
-  & { readonly id: number; readonly slot: number; readonly count: number }
+  & {
+    readonly id: number;
+    readonly slot: number;
+    readonly count: number;
+    /** What has not begun is left: it is not wanted, or others shall have it. */
+    isLeft: boolean;
+  }
   & (
     | { readonly kind: "calls"; readonly calls: readonly Call[] }
     | {
@@ -79,6 +88,12 @@ const LOOK_EVERY = 16;
 /** What takes less than this is short, in milliseconds. */
 const SHORT = 0.02;
 
+/**
+ * How long a batch of items may take whose rest nobody can take back, in
+ * milliseconds: then that is given back.
+ */
+const FAR_BOUND = 20;
+
 /** Who this worker is. */
 export interface WorkerSelf {
   readonly name: string;
@@ -107,6 +122,9 @@ class Worker {
   #isRunning = false;
   #exiting = false;
   readonly #running: Running = { id: NO_ID, attempt: 1, abort: undefined };
+  /** The one that is worked through, and when that began. */
+  #current: Batch | undefined;
+  #begunAt = 0;
   /** Values of items that were not sent yet, and the index of the first. */
   #values: unknown[] = [];
   #firstValue = 0;
@@ -114,8 +132,8 @@ class Worker {
   readonly #gathered = new ByteWriter(1024);
   #gatheredCount = 0;
   #gatherStart = 0;
-  /** What the tasks of it have taken, in milliseconds. */
-  #spent = 0;
+  /** What the tasks of it have taken. */
+  readonly #times: RunTimes = { start: 0, spent: 0, longest: 0 };
   #sending: Promise<unknown> | undefined;
 
   constructor(
@@ -171,6 +189,9 @@ class Worker {
       case ToWorker.Cancel:
         this.#cancel(input.varint());
         return;
+      case ToWorker.Drop:
+        this.#drop(input.varint());
+        return;
       case ToWorker.Exit:
         this.#exiting = true;
         if (!this.#isRunning) this.#ended.resolve();
@@ -187,6 +208,19 @@ class Worker {
       // Else its result is on the way.
       if (isPending) this.#cancelled.add(id);
     } else (running.abort ??= new AbortController()).abort(cancelled());
+  }
+
+  /** Items that nobody wants. */
+  #drop(id: number): void {
+    const current = this.#current;
+    const batch = current?.id === id
+      ? current
+      : this.#batches.find((batch) => batch.id === id);
+    if (batch === undefined) return;
+    batch.isLeft = true;
+    if (batch === current) {
+      (this.#running.abort ??= new AbortController()).abort(cancelled());
+    }
   }
 
   async #init(input: ByteReader, refs: readonly Ref[]): Promise<void> {
@@ -223,7 +257,7 @@ class Worker {
         args: values.read(rest),
       });
     }
-    return { kind: "calls", id, slot, count, calls };
+    return { kind: "calls", id, slot, count, isLeft: false, calls };
   }
 
   #items(input: ByteReader, refs: readonly Ref[]): Batch {
@@ -239,6 +273,7 @@ class Worker {
       id,
       slot,
       count,
+      isLeft: false,
       fn,
       attempt,
       isSpread: (flags & ItemsFlag.Spread) !== 0,
@@ -259,6 +294,8 @@ class Worker {
     setTaskContext(this.#context);
     try {
       for (let batch; (batch = this.#batches.shift()) !== undefined;) {
+        this.#current = batch;
+        this.#begunAt = performance.now();
         const isList = batch.kind === "items" && !batch.isDurable;
         let begun = 0;
         for (
@@ -274,7 +311,8 @@ class Worker {
         }
         dropRest(batch, begun);
         if (this.#values.length > 0) this.#flushValues(batch);
-        this.#flush(batch, true);
+        this.#current = undefined;
+        this.#flush(batch, begun);
         if (this.#sending !== undefined) await this.#sending;
       }
     } finally {
@@ -284,7 +322,8 @@ class Worker {
     }
   }
 
-  #next({ slot, count }: Batch, last: number): number {
+  #next({ slot, count, isLeft }: Batch, last: number): number {
+    if (isLeft) return -1;
     if (this.#board !== undefined) return this.#board.claim(slot);
     return last + 1 < count ? last + 1 : -1;
   }
@@ -334,7 +373,11 @@ class Worker {
   async #later(call: Call, args: unknown[]): Promise<unknown> {
     // The time runs while its module is loaded, too: that may hang.
     if ((call.flags & CallFlag.Timed) !== 0) {
-      this.#tell(ToPool.Started, (out) => out.varint(call.id));
+      const now = sinceEpoch(performance.now());
+      this.#tell(ToPool.Started, (out) => {
+        out.varint(call.id);
+        out.f64(now);
+      });
       await this.#sending;
     }
     const fn = await call.fn;
@@ -364,7 +407,8 @@ class Worker {
   ): Promise<void> | undefined {
     if (this.#values.length === 0) {
       this.#firstValue = index;
-      this.#gatherStart = performance.now();
+      this.#gatherStart = this.#lookedAt = performance.now();
+      this.#looked = this.#longest = 0;
     }
     let value: unknown;
     try {
@@ -400,26 +444,62 @@ class Worker {
   }
 
   #isShort = false;
+  /** When it was looked at the clock, how many values there were, the longest. */
+  #lookedAt = 0;
+  #looked = 0;
+  #longest = 0;
+  /** How long each of those took that were looked at last. */
+  #usual = 0;
 
   #listed(batch: Batch, value: unknown): void {
     const count = this.#values.push(value);
     if (this.#isShort && count % LOOK_EVERY !== 0) return;
-    const spent = performance.now() - this.#gatherStart;
+    const now = this.#look();
+    const spent = now - this.#gatherStart;
     this.#isShort = spent / count < SHORT;
     if (spent > LIST_GATHER) this.#flushValues(batch);
   }
 
+  /** Looks at the clock: the longest of several is what they took too long. */
+  #look(): number {
+    const now = performance.now();
+    const count = this.#values.length;
+    const news = count - this.#looked;
+    if (news > 0) {
+      const span = now - this.#lookedAt;
+      const each = span / news;
+      const longest = Math.max(each, span - (news - 1) * this.#usual);
+      if (longest > this.#longest) this.#longest = longest;
+      this.#usual = each;
+    }
+    this.#looked = count;
+    this.#lookedAt = now;
+    this.#leaveRest(now);
+    return now;
+  }
+
+  /** Nobody can take the rest back: it is given back. */
+  #leaveRest(now: number): void {
+    if (this.#board !== undefined || now - this.#begunAt < FAR_BOUND) return;
+    if (this.#current?.kind === "items") this.#current.isLeft = true;
+  }
+
   #listFailed(batch: Batch, index: number, error: unknown): void {
+    const start = this.#values.length === 0
+      ? this.#gatherStart
+      : performance.now();
     if (this.#values.length > 0) this.#flushValues(batch);
-    this.#done(batch, index, performance.now(), Outcome.Error, error);
+    this.#done(batch, index, start, Outcome.Error, error);
   }
 
   /** Sends the values so far. */
   #flushValues(batch: Batch): void {
     const values = this.#values;
     const first = this.#firstValue;
+    const start = this.#gatherStart;
+    const spent = this.#look() - start;
+    const longest = this.#longest;
     this.#values = [];
-    const spent = performance.now() - this.#gatherStart;
     let packet: Packet;
     try {
       packet = hub.pack(values, "result", undefined, true);
@@ -433,7 +513,7 @@ class Worker {
     const refs: Ref[] = [];
     this.#tell(ToPool.Run, (out) => {
       out.varint(batch.id);
-      out.f64(spent);
+      writeTimes(out, { start: sinceEpoch(start), spent, longest });
       out.varint(first);
       out.varint(values.length);
       writeValue(out, packet, refs);
@@ -494,7 +574,12 @@ class Worker {
   ): void {
     this.#running.id = NO_ID;
     const now = performance.now();
-    this.#spent += now - start;
+    const times = this.#times;
+    const ms = now - start;
+    if (times.spent === 0) times.start = sinceEpoch(start);
+    times.spent += ms;
+    if (ms > times.longest) times.longest = ms;
+    this.#leaveRest(now);
     let packet: Packet;
     try {
       packet = outcome === Outcome.Value
@@ -508,7 +593,7 @@ class Worker {
       packet.bytes.length <= SMALL_BYTES;
     // What is not noted in memory has to leave before the next task begins.
     const refs: Ref[] = [];
-    if (!isSmall) this.#flush(batch, false);
+    if (!isSmall) this.#flush(batch);
     const out = this.#gathered;
     const before = out.pos;
     if (this.#gatheredCount === 0) this.#gatherStart = now;
@@ -516,7 +601,7 @@ class Worker {
     out.u8(outcome);
     writeValue(out, packet, refs);
     this.#gatheredCount++;
-    if (!isSmall) return this.#flush(batch, false, refs);
+    if (!isSmall) return this.#flush(batch, undefined, refs);
     if (batch.count === 1) return;
     this.#board?.stage(
       batch.id,
@@ -526,22 +611,23 @@ class Worker {
     if (
       this.#board === undefined || out.pos > GATHER_BYTES ||
       now - this.#gatherStart > GATHER
-    ) this.#flush(batch, false);
+    ) this.#flush(batch);
   }
 
-  /** Sends what is gathered; also, at the end, that nothing more comes. */
-  #flush(batch: Batch, isLast: boolean, refs: Ref[] = []): void {
+  /** Sends what is gathered; and, at the end, how many of all had begun. */
+  #flush(batch: Batch, begun?: number, refs: Ref[] = []): void {
+    const isLast = begun !== undefined;
     if (this.#gatheredCount === 0 && !isLast) return;
-    const spent = this.#spent;
+    const times = this.#times;
     this.#tell(ToPool.Results, (out) => {
       out.varint(batch.id);
-      out.u8(isLast ? 1 : 0);
-      out.f64(spent);
+      out.varint(isLast ? begun + 1 : 0);
+      writeTimes(out, times);
       out.varint(this.#gatheredCount);
       out.raw(this.#gathered.lend());
     }, refs);
     this.#gatheredCount = 0;
-    this.#spent = 0;
+    times.spent = times.longest = 0;
     if (batch.count > 1) this.#board?.clear();
   }
 

@@ -61,4 +61,4 @@ export type { ProcessWorkerOptions } from "./_process_start.ts";
 export type { ThreadWorkerOptions } from "./_thread_start.ts";
 export type { PoolProgress } from "./_progress.ts";
 export type { Percentiles, PoolStats, PoolWorkerStats } from "./_stats.ts";
-export type { PoolSetup, TaskPool } from "./_task_pool.ts";
+export type { TaskPool } from "./_task_pool.ts";

@@ -9,6 +9,7 @@ import {
   ToPool,
   ToWorker,
   ValueReader,
+  writeTimes,
   writeValue,
 } from "../../pool/_protocol.ts";
 import { makeBoardMemory, SharedBoard } from "../../pool/_shared_board.ts";
@@ -31,6 +32,7 @@ export class FakeWorker implements WorkerHandle {
   readonly isEnding = false;
   readonly batches: GivenBatch[] = [];
   readonly cancelled: number[] = [];
+  readonly dropped: number[] = [];
   hasExit = false;
   isKilled = false;
   readonly #events: WorkerEvents;
@@ -48,6 +50,7 @@ export class FakeWorker implements WorkerHandle {
     const kind = input.u8();
     if (kind === ToWorker.Exit) this.hasExit = true;
     else if (kind === ToWorker.Cancel) this.cancelled.push(input.varint());
+    else if (kind === ToWorker.Drop) this.dropped.push(input.varint());
     else if (kind === ToWorker.Calls) {
       const [id, slot] = [input.varint(), input.u8()];
       const count = input.varint();
@@ -101,14 +104,14 @@ export class FakeWorker implements WorkerHandle {
   done(
     { id }: GivenBatch,
     values: Record<number, unknown>,
-    { last = false, ms = 1 } = {},
+    { last = false, ms = 1, begun = 0 } = {},
   ): void {
     this.#tell((out) => {
       const entries = Object.entries(values);
       out.u8(ToPool.Results);
       out.varint(id);
-      out.u8(last ? 1 : 0);
-      out.f64(ms * entries.length);
+      out.varint(last ? begun + 1 : 0);
+      writeTimes(out, { start: 0, spent: ms * entries.length, longest: ms });
       out.varint(entries.length);
       for (const [index, value] of entries) entry(out, +index, value);
     });
@@ -124,7 +127,7 @@ export class FakeWorker implements WorkerHandle {
         values[i] = batch.args[i];
       }
     }
-    this.done(batch, values, { last: true, ms });
+    this.done(batch, values, { last: true, ms, begun: batch.args.length });
   }
 
   /** Notes a value in memory. */
