@@ -17,8 +17,8 @@ import { liveResources } from "../../ipc/_live.ts";
 import {
   assertNothingLive,
   isRunning,
-  runDeno,
   type RunOptions,
+  runProgram as runFixture,
   type RunResult,
   until,
 } from "../process/_run.ts";
@@ -111,20 +111,9 @@ export function range(count: number): number[] {
 /** Runs a fixture of a pool as a program of its own. */
 export function runProgram(
   name: string,
-  { flags = ["-A"], args = [], ...options }: RunOptions = {},
+  options?: RunOptions,
 ): Promise<RunResult> {
-  const path = decodeURIComponent(
-    new URL(`./fixtures/${name}`, import.meta.url).pathname,
-  );
-  return runDeno([
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--no-check",
-    ...flags,
-    path,
-    ...args,
-  ], options);
+  return runFixture(new URL(`./fixtures/${name}`, import.meta.url), options);
 }
 
 /** A test with pools: bounded, and nothing is left afterwards. */

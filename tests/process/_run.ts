@@ -58,12 +58,25 @@ export function fixturePath(name: string): string {
  */
 export function runFixture(
   name: string,
+  options?: RunOptions,
+): Promise<RunResult> {
+  return runProgram(new URL(fixture(name)), options);
+}
+
+/** The same for the fixture of another suite. */
+export function runProgram(
+  url: URL,
   { flags = ["-A"], args = [], ...options }: RunOptions = {},
 ): Promise<RunResult> {
-  return runDeno(
-    ["run", "--quiet", "--no-prompt", ...flags, fixturePath(name), ...args],
-    options,
-  );
+  return runDeno([
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-check",
+    ...flags,
+    decodeURIComponent(url.pathname),
+    ...args,
+  ], options);
 }
 
 /** The same for any command of Deno. */
