@@ -42,6 +42,10 @@ const Row = {
 
 const TAKEN = -1;
 
+/** The longest name in bytes, and the longest character. */
+const MAX_NAME = Row.NameWords * Int32Array.BYTES_PER_ELEMENT;
+const UTF8_BYTES = 4;
+
 /** A thread as its row tells it. */
 export interface ThreadRow {
   readonly ident: number;
@@ -111,7 +115,7 @@ export class ThreadDirectory {
     // As much of it as there is room for.
     const { written } = new TextEncoder().encodeInto(
       name,
-      this.#bytes.subarray(start, start + Row.NameWords * 4),
+      this.#bytes.subarray(start, start + MAX_NAME),
     );
     Atomics.store(this.#words, at + Row.NameLength, written);
   }
@@ -135,6 +139,23 @@ export class ThreadDirectory {
     if (at !== undefined) this.#setName(at, name);
   }
 
+  /** What a thread is called now that was called `name` when it was started. */
+  nameOf(ident: number, name: string): string {
+    const at = this.#find(ident);
+    if (at === undefined) return name;
+    const now = this.#nameAt(at);
+    // There may have been no room for all of it.
+    const isCut = this.#words[at + Row.NameLength]! > MAX_NAME - UTF8_BYTES &&
+      name.startsWith(now);
+    return isCut ? name : now;
+  }
+
+  #nameAt(at: number): string {
+    const start = (at + Row.Name) * Int32Array.BYTES_PER_ELEMENT;
+    const length = Atomics.load(this.#words, at + Row.NameLength);
+    return new TextDecoder().decode(this.#bytes.slice(start, start + length));
+  }
+
   /** A thread has ended, and with it those that it had started. */
   remove(ident: number): void {
     const at = this.#find(ident);
@@ -156,11 +177,7 @@ export class ThreadDirectory {
       const at = Head.Words + row * Row.Words;
       const ident = Atomics.load(words, at);
       if (ident <= 0) continue;
-      const start = (at + Row.Name) * Int32Array.BYTES_PER_ELEMENT;
-      const length = Atomics.load(words, at + Row.NameLength);
-      const name = new TextDecoder().decode(
-        this.#bytes.slice(start, start + length),
-      );
+      const name = this.#nameAt(at);
       const daemon = words[at + Row.Daemon] === 1;
       if (Atomics.load(words, at) === ident) {
         found.push({ ident, name, daemon });

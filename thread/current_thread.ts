@@ -89,7 +89,12 @@ class ThisThread extends OtherThread implements CurrentThread {
  * ```
  */
 export function currentThread(): CurrentThread {
-  return new ThisThread(here());
+  const { ident, name, daemon, directory } = here();
+  return new ThisThread({
+    ident,
+    name: directory.nameOf(ident, name),
+    daemon,
+  });
 }
 
 /** The main thread of the process. Python: `threading.main_thread`. */
