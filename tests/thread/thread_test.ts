@@ -14,6 +14,7 @@ import {
 } from "@std/assert";
 import {
   Barrier,
+  ClosedError,
   Condition,
   Event,
   InvalidStateError,
@@ -517,8 +518,28 @@ threadTest("Thread cannot be joined or ended before its start", async () => {
   assertThrows(() => thread.terminate(), InvalidStateError, "not started");
   await thread[Symbol.asyncDispose]();
   assertFalse(thread.isAlive());
-  await assertPending(thread.result);
+  await assertRejects(
+    () => thread.result,
+    ClosedError,
+    "before it was started",
+  );
+  await assertRejects(() => thread.exited, ClosedError);
 });
+
+threadTest(
+  "Thread.result and exited reject when the start throws",
+  async () => {
+    const thread = new Thread({
+      target: (value: unknown) => value,
+      args: [() => {}],
+    });
+    const { result, exited } = thread;
+    assertThrows(() => thread.start(), SerializationError, "args[0]");
+    await assertRejects(() => result, SerializationError);
+    await assertRejects(() => exited, SerializationError);
+    await assertPending(thread.result);
+  },
+);
 
 threadTest("Thread.result can be read before the start", async () => {
   const thread = new Thread({ target: tasks.add, args: [1, 2], daemon: true });
