@@ -18,6 +18,15 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   apply_vs_apply_async: "One after the other, or all at the same time",
   progress: "A progress bar while a tree of files is hashed",
   mandelbrot: "A picture by all cores, and by one",
+  thread: "A function in a thread of its own",
+  lock: "A balance that two threads change, without a lock and with one",
+  multicore: "As many busy threads as cores, and no GIL",
+  thread_local: "A global object that each thread has for itself",
+  download_threads: "Two downloads in threads: a function, and a class",
+  async_io: "One thread that waits for 100 requests",
+  mixed_mode: "Several processes, each with several threads",
+  prefork_server: "A server of several processes, of which one crashes",
+  event_server: "A server with an event loop for each core",
 };
 
 /** How long one example may take, in milliseconds. */

@@ -53,7 +53,12 @@ Usage: deno run -A examples/${name} ${
   --help       show this text`;
 }
 
-function fail(message: string): never {
+/**
+ * Ends the program, which was called in a wrong way.
+ *
+ * @param message What is wrong.
+ */
+export function fail(message: string): never {
   console.error(`${message}; see --help`);
   Deno.exit(2);
 }

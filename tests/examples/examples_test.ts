@@ -20,10 +20,11 @@ function run(file: string, ...args: string[]): Promise<CommandOutcome> {
 }
 
 /** Runs an example that is to end well; gives its output. */
-async function outputOf(name: string): Promise<string> {
+async function outputOf(name: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr, trouble } = await run(
     `examples/${name}.ts`,
     "--speed=100",
+    ...args,
   );
   assertEquals({ code, stderr, trouble }, {
     code: 0,
@@ -307,6 +308,223 @@ Deno.test("examples/mandelbrot.ts draws a picture and says how much faster a poo
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("examples/thread.ts counts in the LoopThread while the MainThread waits", async () => {
+  assertEquals(linesOf(await outputOf("thread")), [
+    "thread MainThread is running...",
+    "thread LoopThread is running...",
+    "thread LoopThread >>> 1",
+    "thread LoopThread >>> 2",
+    "thread LoopThread >>> 3",
+    "thread LoopThread >>> 4",
+    "thread LoopThread >>> 5",
+    "thread LoopThread ended.",
+    "thread MainThread ended.",
+  ]);
+});
+
+Deno.test("examples/lock.ts has a wrong balance without the lock, and the right one with it", async () => {
+  const lines = linesOf(await outputOf("lock"));
+  assert(numberIn(lines[0], /^without lock: (-?\d+)$/) !== 0);
+  assertEquals(lines.slice(1), ["with lock: 0"]);
+});
+
+Deno.test("examples/multicore.ts has every core do a piece of work", async () => {
+  const lines = linesOf(await outputOf("multicore"));
+  const cores = navigator.hardwareConcurrency;
+  const one = numberIn(
+    lines[0],
+    /^1 thread: 1 piece of work in (\d+\.\d\d) s, CPU \d+%$/,
+  );
+  const all = numberIn(
+    lines[1],
+    /^\d+ threads?: \d+ pieces? of work in (\d+\.\d\d) s, CPU \d+%$/,
+  );
+  assertEquals(parseInt(lines[1]!), cores);
+  const ratio = numberIn(
+    lines[2],
+    new RegExp(`^Speed-up by ${cores} cores?: (\\d+\\.\\d\\d)$`),
+  );
+  // Less if a thread had another result; the seconds are rounded.
+  const expected = cores * one / all;
+  assert(Math.abs(ratio - expected) < 0.1 * expected, lines.join("\n"));
+  assertEquals(lines.length, 3);
+});
+
+Deno.test("examples/thread_local.ts has a student for each thread and each run", async () => {
+  const lines = linesOf(await outputOf("thread_local"));
+  assertEquals(lines.slice(0, 2).sort(), [
+    "Hello, Alice (in Thread-A)",
+    "Hello, Bob (in Thread-B)",
+  ]);
+  assertEquals(lines.slice(2), [
+    "Hello, Carol (in MainThread)",
+    "Hello, Dave (in MainThread)",
+    "In MainThread itself: undefined",
+  ]);
+});
+
+Deno.test("examples/download_threads.ts downloads two files by a function, and by a class", async () => {
+  const lines = linesOf(await outputOf("download_threads"));
+  assertEquals(lines.length, 10);
+  const runs = [
+    { lines: lines.slice(0, 5), total: /^总共耗费了(\d+\.\d{3})秒$/ },
+    { lines: lines.slice(5), total: /^总共耗费了(\d+\.\d\d)秒\.$/ },
+  ];
+  for (const run of runs) {
+    const total = numberIn(run.lines.pop(), run.total);
+    for (const file of ["Python从入门到住院.pdf", "Peking Hot.avi"]) {
+      const own = run.lines.filter((line) => line.includes(file));
+      assertEquals(own[0], `开始下载${file}...`);
+      assert(own[1]?.startsWith(`${file}下载完成! `), own[1]);
+      const seconds = numberIn(own[1], / 耗费了(\d+)秒$/);
+      assert(seconds >= 1 && seconds <= 3, own[1]);
+      assert(total >= seconds, `${total} in all, ${seconds} for one`);
+      assertEquals(own.length, 2);
+    }
+  }
+});
+
+Deno.test("examples/async_io.ts waits for all requests at the same time, in one thread", async () => {
+  const lines = linesOf(await outputOf("async_io"));
+  numberIn(
+    lines[0],
+    /^One after the other: 2 answers in (\d+\.\d\d) s, threads: 1$/,
+  );
+  numberIn(
+    lines[1],
+    /^All at the same time: 100 answers in (\d+\.\d\d) s, threads: 1$/,
+  );
+  const most = numberIn(lines[2], /^Waiting at the same time: (\d+)$/);
+  assert(most > 1 && most <= 100, `${most}`);
+  assertEquals(lines.length, 3);
+});
+
+Deno.test("examples/mixed_mode.ts does each task once, in a thread of one of the processes", async () => {
+  const lines = linesOf(await outputOf("mixed_mode"));
+  const parent = numberIn(lines[0], /^Parent process (\d+)\.$/);
+  const pids = lines.filter((line) => line.endsWith("threads..."))
+    .map((line) => numberIn(line, /^Process (\d+) starts 3 threads\.\.\.$/));
+  assertEquals(new Set([parent, ...pids]).size, 3);
+
+  // Who runs which tasks, and who says afterwards that it has done them.
+  const begun = new Map<string, string>();
+  const done = new Map<string, string>();
+  for (const line of lines) {
+    const run = /^Run task (\d+) in (Thread-[123] of process \d+)\.\.\.$/
+      .exec(line);
+    if (run !== null) {
+      assert(!begun.has(run[1]!), line);
+      begun.set(run[1]!, run[2]!);
+    }
+    const [, worker, tasks] =
+      /^(Thread-[123] of process \d+) has done tasks ([\d, ]+)$/.exec(line) ??
+        [];
+    for (const task of tasks?.split(", ") ?? []) done.set(task, worker!);
+  }
+  assertEquals(begun.size, 12);
+  assertEquals(done, begun);
+  for (const worker of done.values()) {
+    assert(pids.includes(numberIn(worker, /(\d+)$/)), worker);
+  }
+  // 0 * 0 + 1 * 1 + ... + 11 * 11
+  assertEquals(lines.at(-1), "Sum of the squares: 506");
+});
+
+// Elsewhere the kernel cannot.
+const SHARINGS = Deno.build.os === "linux" ? ["kernel", "parent"] : ["parent"];
+
+for (const sharing of SHARINGS) {
+  Deno.test(`examples/prefork_server.ts serves on when a process crashes, and replaces it; port shared by the ${sharing}`, async () => {
+    const lines = linesOf(await outputOf("prefork_server", sharing));
+    const parent = numberIn(lines[0], /^Parent process (\d+)\.$/);
+    const [, list] = new RegExp(
+      `^Processes ([\\d, ]+) serve one port, shared by the ${sharing}\\.$`,
+    ).exec(lines[1] ?? "") ?? [];
+    const pids = list?.split(", ").map(Number) ?? [];
+    assertEquals(new Set([parent, ...pids]).size, 4);
+
+    const crashed = numberIn(
+      lines.find((line) => line.includes("crashed")),
+      Deno.build.os === "windows"
+        ? /^Process (\d+) crashed \(exit code -?\d+\)\.$/
+        : /^Process (\d+) crashed \(exit code -9\)\.$/,
+    );
+    const replacement = numberIn(
+      lines.find((line) => line.includes("in its place")),
+      /^Process (\d+) serves in its place\.$/,
+    );
+    assert(pids.includes(crashed), lines.join("\n"));
+    assert(![parent, ...pids].includes(replacement), lines.join("\n"));
+    assert(lines.includes("The client lost its connection."));
+
+    // Each time all requests are answered, by those that are there.
+    const answersOf = (title: string) => {
+      const line = lines.find((line) => line.startsWith(title)) ?? "";
+      assert(line.startsWith(`${title}: 60 answers, `), lines.join("\n"));
+      return new Map(
+        Array.from(line.matchAll(/(\d+) by (\d+)/g), ([, count, pid]) => [
+          Number(pid),
+          Number(count),
+        ]),
+      );
+    };
+    const alive = new Set(pids).difference(new Set([crashed]));
+    const before = answersOf("Before the crash");
+    assertEquals(new Set(before.keys()), new Set(pids));
+    const after = answersOf("After the crash");
+    after.delete(replacement);
+    assertEquals(new Set(after.keys()), alive);
+    const replaced = answersOf("After the replacement");
+    alive.add(replacement);
+    assertEquals(new Set(replaced.keys()), alive);
+
+    const ends = lines.filter((line) => line.includes(" ends, "));
+    const answers = new Map(
+      ends.map((line) => [
+        numberIn(line, /^Process (\d+) ends, /),
+        numberIn(line, / after (\d+) answers\.$/),
+      ]),
+    );
+    assertEquals(new Set(answers.keys()), alive);
+    const sum = answers.values().reduce((a, b) => a + b, 0);
+    assertEquals(sum + before.get(crashed)!, 3 * 60);
+  });
+
+  Deno.test(`examples/event_server.ts has an event loop for each core; port shared by the ${sharing}`, async () => {
+    const lines = linesOf(await outputOf("event_server", sharing));
+    const cores = navigator.hardwareConcurrency;
+    assertEquals(
+      lines[0],
+      `${cores} event loops serve one port, shared by the ${sharing}.`,
+    );
+    numberIn(lines[1], /^200 requests of 1 s each: (\d+\.\d\d) s$/);
+    let sum = 0;
+    let most = 0;
+    lines.slice(2).forEach((line, index) => {
+      sum += numberIn(
+        line,
+        new RegExp(`^EventLoop-${index + 1}: (\\d+) answers, `),
+      );
+      const own = numberIn(line, /, at most (\d+) requests under way$/);
+      most = Math.max(most, own);
+    });
+    assertEquals(lines.length, 2 + cores);
+    assertEquals(sum, 200);
+    assert(most > 1, lines.join("\n"));
+  });
+}
+
+Deno.test("examples/ that share a port refuse to share it in another way", async () => {
+  for (const name of ["prefork_server", "event_server"]) {
+    const { code, stdout, stderr } = await run(`examples/${name}.ts`, "magic");
+    assertEquals({ code, stdout, stderr }, {
+      code: 2,
+      stdout: "",
+      stderr: "Unknown argument: magic; see --help\n",
+    });
   }
 });
 
