@@ -5,6 +5,7 @@ import { hub } from "../ipc/_hub.ts";
 import { self } from "../ipc/_self.ts";
 import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
+import { waitBounded } from "../ipc/_wait_bounded.ts";
 import type { Target } from "../ipc/task_ref.ts";
 import {
   CancelledError,
@@ -32,7 +33,6 @@ import {
   type PoolTaskOptions,
 } from "./_task_options.ts";
 import { Trace } from "./_trace.ts";
-import { waitBounded } from "./_wait_bounded.ts";
 import type { StartWorker } from "./_worker_handle.ts";
 import {
   type AsyncResult,
@@ -522,7 +522,7 @@ export class TaskPool implements AsyncDisposable {
     await waitBounded(
       this.#ended,
       wait,
-      () => `The pool has not ended after ${wait.timeout} ms`,
+      () => new TimeoutError(`The pool has not ended after ${wait.timeout} ms`),
     );
   }
 

@@ -4,7 +4,7 @@ import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import { CancelledError, InvalidStateError } from "../ipc/errors.ts";
 import type { TaskOutcome } from "./_task.ts";
-import { waitBounded } from "./_wait_bounded.ts";
+import { waitBounded } from "../ipc/_wait_bounded.ts";
 
 /** What belongs to a result: a task, or a whole map. */
 export interface ResultWork {
@@ -127,7 +127,8 @@ export class AsyncResult<R = unknown> implements Waitable {
     return await waitBounded(
       this.promise,
       wait,
-      () => `The result is not there after ${wait.timeout} ms`,
+      () =>
+        new TimeoutError(`The result is not there after ${wait.timeout} ms`),
     );
   }
 

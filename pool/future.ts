@@ -3,7 +3,7 @@
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import { CancelledError } from "../ipc/errors.ts";
-import { waitBounded } from "./_wait_bounded.ts";
+import { waitBounded } from "../ipc/_wait_bounded.ts";
 import type { TaskOutcome } from "./_task.ts";
 
 /** What belongs to a future: its task. */
@@ -125,7 +125,8 @@ export class Future<R = unknown> implements Waitable {
     return await waitBounded(
       this.promise,
       wait,
-      () => `The result is not there after ${wait.timeout} ms`,
+      () =>
+        new TimeoutError(`The result is not there after ${wait.timeout} ms`),
     );
   }
 

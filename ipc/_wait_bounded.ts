@@ -1,8 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import type { WaitOptions } from "../ipc/_options.ts";
-import { startTimer } from "../ipc/_timer.ts";
-import { TimeoutError } from "../ipc/errors.ts";
+import type { WaitOptions } from "./_options.ts";
+import { startTimer } from "./_timer.ts";
 
 /**
  * Waits for a promise, as long as the options allow. Leaves neither timer nor
@@ -11,13 +10,13 @@ import { TimeoutError } from "../ipc/errors.ts";
 export async function waitBounded<T>(
   promise: Promise<T>,
   { timeout, signal }: Readonly<WaitOptions>,
-  late: () => string,
+  late: () => Error,
 ): Promise<T> {
   if (timeout === undefined && signal === undefined) return await promise;
   signal?.throwIfAborted();
   const bound = Promise.withResolvers<never>();
   const stopTimer = timeout === undefined ? undefined : startTimer(
-    () => bound.reject(new TimeoutError(late())),
+    () => bound.reject(late()),
     timeout,
   );
   const onAbort = () => bound.reject(signal!.reason);
