@@ -63,5 +63,6 @@
 export * from "./ipc/mod.ts";
 export * from "./pool/mod.ts";
 export * from "./process/mod.ts";
+export * from "./subprocess/mod.ts";
 export * from "./thread/mod.ts";
 export * from "./thread_local/mod.ts";

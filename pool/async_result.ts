@@ -2,7 +2,11 @@
 
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import { CancelledError, InvalidStateError } from "../ipc/errors.ts";
+import {
+  CancelledError,
+  InvalidStateError,
+  TimeoutError,
+} from "../ipc/errors.ts";
 import type { TaskOutcome } from "./_task.ts";
 import { waitBounded } from "../ipc/_wait_bounded.ts";
 

@@ -2,7 +2,7 @@
 
 import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import { CancelledError } from "../ipc/errors.ts";
+import { CancelledError, TimeoutError } from "../ipc/errors.ts";
 import { waitBounded } from "../ipc/_wait_bounded.ts";
 import type { TaskOutcome } from "./_task.ts";
 

@@ -28,6 +28,7 @@ import {
   type CommandPlan,
   DRAIN,
   type OutputPlace,
+  type OutputWriter,
 } from "./_command_options.ts";
 import { Feed } from "./_feed.ts";
 import { chunksOf } from "./_input.ts";
@@ -37,6 +38,7 @@ import type {
   Platform,
   StartedCommand,
 } from "./_platform.ts";
+import { writeAll } from "./_write_all.ts";
 import { Pump, type Reading, type Sink } from "./_pump.ts";
 import type { CommandFacts } from "./errors.ts";
 
@@ -70,6 +72,7 @@ export class Command {
   #exit: CommandExit | undefined;
   #exitedAt: number | undefined;
   #cause: EndCause | undefined;
+  readonly #told = Promise.withResolvers<EndCause>();
   #ending: Promise<void> | undefined;
   #isForced = false;
   #isIncomplete = false;
@@ -122,6 +125,11 @@ export class Command {
     return this.#cause;
   }
 
+  /** Resolves when it is told to end, with the cause. */
+  get told(): Promise<EndCause> {
+    return this.#told.promise;
+  }
+
   get started(): StartedCommand {
     return this.#started;
   }
@@ -157,12 +165,12 @@ export class Command {
       this.#files.push(file);
       return (chunk) => file.write(chunk);
     }
-    const stream = place instanceof WritableStream
-      ? place
-      : (place as { writable: WritableStream<Uint8Array<ArrayBuffer>> })
-        .writable;
+    if (!(place instanceof WritableStream)) {
+      const writer = place as OutputWriter;
+      return (chunk) => writeAll(writer, chunk);
+    }
     return async (chunk) => {
-      const writer = stream.getWriter();
+      const writer = place.getWriter();
       try {
         await writer.ready;
         await writer.write(chunk.slice());
@@ -225,6 +233,11 @@ export class Command {
     return this.#feed !== undefined;
   }
 
+  /** Whether the source of its input has come to its end. */
+  get isInputOver(): boolean {
+    return this.#feed?.hasEnded ?? false;
+  }
+
   // ---- its end ----
 
   /** Minds its deadline and its signal. */
@@ -247,8 +260,10 @@ export class Command {
     this.#exit = exit;
     this.#exitedAt = performance.now();
     this.#feed?.stop();
-    const { drain } = this.plan;
-    if (drain !== undefined) this.#drain();
+    // An ending gives its group the grace first.
+    if (this.plan.drain !== undefined && this.#ending === undefined) {
+      this.#drain();
+    }
     return exit;
   }
 
@@ -299,6 +314,7 @@ export class Command {
   /** Tells it to end; the first cause counts. */
   end(cause: EndCause): Promise<void> {
     this.#cause ??= cause;
+    this.#told.resolve(this.#cause);
     return this.#ending ??= this.#end();
   }
 

@@ -22,6 +22,12 @@ export interface FileTarget {
   readonly append?: boolean;
 }
 
+/** What bytes can be written to, such as an open `Deno.FsFile`. */
+export interface OutputWriter {
+  /** Writes some of the bytes; resolves to how many. */
+  write(chunk: Uint8Array): Promise<number>;
+}
+
 /** One place where an output goes. */
 export type OutputPlace =
   | "inherit"
@@ -30,7 +36,7 @@ export type OutputPlace =
   | URL
   | FileTarget
   | WritableStream<Uint8Array<ArrayBuffer>>
-  | { readonly writable: WritableStream<Uint8Array<ArrayBuffer>> };
+  | OutputWriter;
 
 /**
  * Where an output goes: to this program's own (`"inherit"`), into a pipe
@@ -440,7 +446,7 @@ function isPlace(place: unknown): boolean {
   if (PLACES.includes(place)) return true;
   if (typeof place !== "object" || place === null) return false;
   return place instanceof URL || place instanceof WritableStream ||
-    "path" in place || "writable" in place;
+    "path" in place || "write" in place;
 }
 
 /** What the platform is to do; all that it cannot do goes through a pipe. */

@@ -17,6 +17,7 @@ import type {
   SignalName,
   StartedCommand,
 } from "./_platform.ts";
+import { writeAll } from "./_write_all.ts";
 import { mayWatch, watchOver } from "./_warden.ts";
 import {
   CommandNotFoundError,
@@ -375,13 +376,4 @@ function openWrite(path: string | URL, append: boolean): OutputFile {
 
 function write(to: "stdout" | "stderr", chunk: Uint8Array): Promise<void> {
   return writeAll(Deno[to], chunk);
-}
-
-async function writeAll(
-  to: { write(chunk: Uint8Array): Promise<number> },
-  chunk: Uint8Array,
-): Promise<void> {
-  for (let at = 0; at < chunk.length;) {
-    at += await to.write(at === 0 ? chunk : chunk.subarray(at));
-  }
 }

@@ -14,6 +14,7 @@ export class Feed {
   readonly #done = Promise.withResolvers<void>();
   #stopSource: () => void = () => {};
   #isStopped = false;
+  #hasEnded = false;
 
   /** @param failed Called when the source fails, with its error. */
   constructor(
@@ -31,21 +32,22 @@ export class Feed {
     return this.#done.promise;
   }
 
+  /** Whether the source has come to its end. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   async #run(
     source: AsyncIterable<InputChunk> | Iterable<InputChunk>,
     failed: (error: unknown) => void,
   ): Promise<void> {
-    const iterator = Symbol.asyncIterator in source
-      ? source[Symbol.asyncIterator]()
-      : source[Symbol.iterator]();
-    this.#stopSource = () => {
-      // It may be waiting for its next chunk, for ever.
-      Promise.try(() => iterator.return?.()).catch(() => {});
-    };
     try {
+      const next = this.#open(source);
       while (!this.#isStopped) {
-        const { value, done } = await iterator.next();
-        if (done || this.#isStopped) break;
+        const { value, done } = await next();
+        if (this.#isStopped) break;
+        this.#hasEnded = done === true;
+        if (done) break;
         if (!await this.#write(toBytes(value))) return this.stop();
       }
     } catch (error) {
@@ -60,6 +62,31 @@ export class Feed {
       // The command has ended.
     }
     this.#done.resolve();
+  }
+
+  /** Gives how to get the next chunk. */
+  #open(
+    source: AsyncIterable<InputChunk> | Iterable<InputChunk>,
+  ): () => Promise<IteratorResult<unknown>> | IteratorResult<unknown> {
+    if (source instanceof ReadableStream) {
+      // Its iterator could not be left while it waits for a chunk.
+      const reader: ReadableStreamDefaultReader<unknown> = source.getReader();
+      this.#stopSource = () => {
+        reader.cancel().catch(() => {});
+      };
+      return async () => {
+        const { value, done } = await reader.read();
+        return { value, done };
+      };
+    }
+    const iterator = Symbol.asyncIterator in source
+      ? source[Symbol.asyncIterator]()
+      : source[Symbol.iterator]();
+    this.#stopSource = () => {
+      // It may be waiting for its next chunk, for ever.
+      Promise.try(() => iterator.return?.()).catch(() => {});
+    };
+    return () => iterator.next();
   }
 
   /** Gives whether anybody reads on. */

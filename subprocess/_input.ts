@@ -15,14 +15,18 @@ export function chunksOf(
     input instanceof ArrayBuffer
   ) return [input];
   if (input instanceof URL) return platform.openRead(input);
+  if ("stdout" in input) return outputOf(input.stdout, platform);
   if (Symbol.asyncIterator in input || Symbol.iterator in input) return input;
   if ("path" in input) return platform.openRead(input.path);
-  if ("readable" in input) return input.readable;
-  const { stdout } = input;
-  if (stdout === null) {
-    throw new TypeError(
-      "Cannot run command: the stdout of the command that is its input is not captured",
-    );
-  }
-  return chunksOf(stdout, platform);
+  return input.readable;
+}
+
+function outputOf(
+  stdout: ReadableStream<Uint8Array> | InputChunk | null,
+  platform: Platform,
+): ReturnType<typeof chunksOf> {
+  if (stdout !== null) return chunksOf(stdout, platform);
+  throw new TypeError(
+    "Cannot run command: the stdout of the command that is its input is not captured",
+  );
 }

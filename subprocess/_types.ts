@@ -9,18 +9,17 @@ export type Exact<O, Known> =
   & O
   & { [K in Exclude<keyof O, keyof Known>]: never };
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
 /** What a captured output is. */
 export type TextOrBytes<O> = O extends { text: true } ? string
-  : O extends { text: false } ? Bytes
-  : "text" extends keyof O ? string | Bytes
+  : O extends { text: false } ? Uint8Array<ArrayBuffer>
+  : "text" extends keyof O ? string | Uint8Array<ArrayBuffer>
   : O extends { encoding: string } ? string
-  : "encoding" extends keyof O ? string | Bytes
-  : Bytes;
+  : "encoding" extends keyof O ? string | Uint8Array<ArrayBuffer>
+  : Uint8Array<ArrayBuffer>;
 
-type ByTarget<T, O, Name extends "stdout" | "stderr"> = Name extends keyof O
-  ? O[Name] extends "piped" ? T
+/** What a result has of an output by its target alone. */
+export type TargetOutput<T, O, Name extends "stdout" | "stderr"> = Name extends
+  keyof O ? O[Name] extends "piped" ? T
   : O[Name] extends readonly (infer Place)[] ? "piped" extends Place ? T : null
   : "piped" extends O[Name] ? T | null
   : O[Name] extends readonly unknown[] ? T | null
@@ -30,9 +29,9 @@ type ByTarget<T, O, Name extends "stdout" | "stderr"> = Name extends keyof O
 /** What a result has of an output. */
 export type OutputOf<O, Name extends "stdout" | "stderr"> = O extends
   { captureOutput: true } ? TextOrBytes<O>
-  : O extends { captureOutput: false } ? ByTarget<TextOrBytes<O>, O, Name>
+  : O extends { captureOutput: false } ? TargetOutput<TextOrBytes<O>, O, Name>
   : "captureOutput" extends keyof O ? TextOrBytes<O> | null
-  : ByTarget<TextOrBytes<O>, O, Name>;
+  : TargetOutput<TextOrBytes<O>, O, Name>;
 
 /** The type of a stream that is there with `PIPE` only. */
 export type StreamOf<O, Name extends string, Stream> = Name extends keyof O
