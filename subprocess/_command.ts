@@ -269,6 +269,10 @@ export class Command {
 
   /** It has exited: its deadline is over unless an output is still read. */
   async #leave(): Promise<void> {
+    const { stdin } = this.#started;
+    if (stdin !== null && !this.isFed && !stdin.locked) {
+      stdin.abort().catch(() => {}); // Nobody reads it any more.
+    }
     await this.#readingsDone();
     this.#letGo();
     await this.#ending;

@@ -243,6 +243,12 @@ function startError(
   const { action } = spec;
   const options = { cause: error, facts: spec };
   if (error instanceof Deno.errors.NotCapable) {
+    if (/\benv access\b/.test(error.message)) {
+      return new CommandPermissionError(
+        `Cannot ${action}: to leave a variable out of its environment, add --allow-env`,
+        { ...options, flag: "--allow-env" },
+      );
+    }
     const library = /\b(LD_\w+|DYLD_\w+)/.exec(error.message)?.[1];
     const flag = library === undefined
       ? `--allow-run=${program}`

@@ -35,22 +35,22 @@ function tagWith(options: TemplateOptions): CommandTag {
     if (!Array.isArray(first)) {
       return tagWith({ ...options, ...first as TemplateOptions });
     }
-    return runTemplate(first, values, options);
+    return runTemplate(first as TemplateStringsArray, values, options);
   };
   return Object.assign(tag, {
     args: (
       strings: TemplateStringsArray,
       ...values: readonly TemplateValue[]
-    ) => templateArgs(strings, values),
+    ) => templateArgs(strings.raw, values),
   }) as CommandTag;
 }
 
 async function runTemplate(
-  strings: readonly string[],
+  strings: TemplateStringsArray,
   values: readonly TemplateValue[],
   options: TemplateOptions,
 ): Promise<CompletedProcess<string, string>> {
-  return await run(templateArgs(strings, values), {
+  return await run(templateArgs(strings.raw, values), {
     check: true,
     ...options as RunOptions,
     captureOutput: true,
@@ -61,7 +61,8 @@ async function runTemplate(
 /**
  * Runs the command of a template, without a shell: each value is one argument,
  * or a part of one, whatever is in it; an array is as many as it has elements.
- * Spaces part the arguments, quotes and backslashes keep them together. What
+ * Spaces part the arguments, quotes and backslashes keep them together, as they
+ * stand in the source: `'\\n'` is a backslash and an n. What
  * only a shell would understand (`|`, `>`, `*`, ...) has to be quoted.
  *
  * Its outputs are captured as text, and another exit code than 0 is an error

@@ -50,7 +50,7 @@ commandTest("run() gives exit code, outputs, pid and duration", async () => {
     shell: true,
     ...text,
   });
-  assertInstanceOf(done, CompletedProcess);
+  assert(done instanceof CompletedProcess);
   assertEquals([done.returncode, done.signal], [3, null]);
   assertEquals([done.stdout, done.stderr], ["out\n", "err\n"]);
   assertEquals(done.args, ["echo out; echo err >&2; exit 3"]);
@@ -93,6 +93,8 @@ commandTest(
       "SIGTERM",
     ]]);
   },
+  // The runtime itself keeps a child whose signal it has no name for.
+  { sanitizeResources: false },
 );
 
 commandTest(
@@ -241,12 +243,14 @@ commandTest(
       assertMatch(error.message, /^Cannot /);
       assertThrows(() => new Popen(args, options), type);
     }
-    for (const start of [call, checkCall, checkOutput]) {
-      const promise = start(["no-such-program"]);
-      await assertRejects(
-        () => promise as Promise<unknown>,
-        CommandNotFoundError,
-      );
+    const starts: (() => Promise<unknown>)[] = [
+      () => call(["no-such-program"]),
+      () => checkCall(["no-such-program"]),
+      () => checkOutput(["no-such-program"]),
+    ];
+    for (const start of starts) {
+      const promise = start();
+      await assertRejects(() => promise, CommandNotFoundError);
     }
   },
 );
