@@ -27,6 +27,8 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   mixed_mode: "Several processes, each with several threads",
   prefork_server: "A server of several processes, of which one crashes",
   event_server: "A server with an event loop for each core",
+  subprocess_call: "A command and its exit code",
+  subprocess_communicate: "Three lines for an interactive program",
 };
 
 /** How long one example may take, in milliseconds. */

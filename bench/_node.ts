@@ -108,8 +108,11 @@ async function startIn(directory: string): Promise<Peer | string> {
     "skipped: no node";
 }
 
-/** Gives why it was not possible. */
-async function install(directory: string): Promise<string | undefined> {
+/** Installs packages of npm into a directory; gives why it was not possible. */
+export async function install(
+  directory: string,
+  packages: readonly string[] = PACKAGES,
+): Promise<string | undefined> {
   try {
     const { success } = await new Deno.Command("npm", {
       args: [
@@ -120,7 +123,7 @@ async function install(directory: string): Promise<string | undefined> {
         "--no-audit",
         "--no-fund",
         "--loglevel=error",
-        ...PACKAGES,
+        ...packages,
       ],
       stdin: "null",
       stdout: "null",

@@ -1,26 +1,25 @@
 // Copyright 2026 the multitask authors. MIT license.
 // What a command has written, kept in memory.
 //
-// Chunks are copied into large segments, since the memory they come in is used
-// again. The segments are joined at the end, and each is given back as soon as
-// it is copied: the peak is the output and one segment.
+// It stands in one piece of memory from the start: to collect pieces and to join
+// them at the end touches twice as much memory, which costs more than reading
+// it. What is not written to yet costs nothing, so the piece grows in large steps.
 
 /** What happens to output beyond a limit. */
 export type OverflowMode = "fail" | "truncate" | "tail";
 
-const FIRST_SEGMENT = 1 << 16;
-const LAST_SEGMENT = 1 << 23;
+const FIRST_SIZE = 1 << 16;
+const GROWTH = 4;
 
 /** Collects an output. */
 export class Capture {
   readonly #limit: number;
   readonly #mode: OverflowMode;
-  #segments: Uint8Array<ArrayBuffer>[] = [];
-  /** How much of the last segment is used. */
-  #used = 0;
+  #memory: Uint8Array<ArrayBuffer> = new Uint8Array();
   #size = 0;
-  #nextSegment = FIRST_SEGMENT;
   #isTruncated = false;
+  /** Somebody has a view of the memory: it may not be given back. */
+  #isShown = false;
 
   constructor(limit = Infinity, mode: OverflowMode = "fail") {
     this.#limit = limit;
@@ -40,66 +39,46 @@ export class Capture {
       return false;
     }
     this.#isTruncated = true;
-    if (this.#mode === "tail") this.#shift(chunk);
-    else this.#append(chunk.subarray(0, room));
+    if (this.#mode === "tail") {
+      this.#append(chunk);
+      // Not at each chunk: to move what is kept takes long.
+      if (this.#size >= 2 * this.#limit + FIRST_SIZE) this.#dropBeginning();
+      return false;
+    }
+    this.#append(chunk.subarray(0, Math.max(0, room)));
     return this.#mode === "fail";
   }
 
   #append(chunk: Uint8Array): void {
-    this.#size += chunk.length;
-    while (chunk.length > 0) {
-      let last = this.#segments.at(-1);
-      if (last === undefined || this.#used === last.length) {
-        last = new Uint8Array(this.#nextSegment);
-        this.#segments.push(last);
-        this.#used = 0;
-        this.#nextSegment = Math.min(this.#nextSegment * 2, LAST_SEGMENT);
-      }
-      const count = Math.min(chunk.length, last.length - this.#used);
-      last.set(
-        count === chunk.length ? chunk : chunk.subarray(0, count),
-        this.#used,
-      );
-      this.#used += count;
-      chunk = chunk.subarray(count);
+    const size = this.#size + chunk.length;
+    if (size > this.#memory.length) {
+      this.#move(Math.max(size, FIRST_SIZE, this.#memory.length * GROWTH));
     }
+    this.#memory.set(chunk, this.#size);
+    this.#size = size;
   }
 
-  /** Drops from the beginning what has no room: twice the limit is kept. */
-  #shift(chunk: Uint8Array): void {
-    if (chunk.length >= this.#limit) {
-      this.#clear();
-      return this.#append(chunk.subarray(chunk.length - this.#limit));
-    }
-    const kept = this.bytes();
-    const room = this.#limit - chunk.length;
-    this.#clear();
-    this.#append(kept.subarray(kept.length - room));
-    this.#append(chunk);
+  #move(length: number, from = 0): void {
+    const memory = new Uint8Array(length);
+    memory.set(this.#memory.subarray(from, this.#size));
+    if (!this.#isShown) this.#memory.buffer.transfer(0);
+    this.#memory = memory;
+    this.#isShown = false;
   }
 
-  #clear(): void {
-    this.#segments = [];
-    this.#used = this.#size = 0;
-    this.#nextSegment = FIRST_SEGMENT;
+  #dropBeginning(): void {
+    const from = this.#size - this.#limit;
+    if (this.#isShown) this.#move(this.#memory.length, from);
+    else this.#memory.copyWithin(0, from, this.#size);
+    this.#size = this.#limit;
   }
 
   /** All that was kept. Can be called again. */
   bytes(): Uint8Array<ArrayBuffer> {
-    const [first] = this.#segments;
-    if (this.#segments.length === 1 && first!.length === this.#size) {
-      return first!;
-    }
-    const all = new Uint8Array(this.#size);
-    let at = 0;
-    for (const segment of this.#segments) {
-      const isLast = at + segment.length >= this.#size;
-      all.set(isLast ? segment.subarray(0, this.#size - at) : segment, at);
-      at += segment.length;
-      segment.buffer.transfer(0);
-    }
-    this.#segments = this.#size === 0 ? [] : [all];
-    this.#used = this.#size;
-    return all;
+    if (this.#size > this.#limit) this.#dropBeginning();
+    // A view keeps all of the memory: not much more than it needs.
+    if (this.#memory.length > 2 * this.#size) this.#move(this.#size);
+    this.#isShown = true;
+    return this.#memory.subarray(0, this.#size);
   }
 }

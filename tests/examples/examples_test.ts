@@ -563,3 +563,19 @@ Deno.test("deno task examples refuses an example that does not exist", async () 
     stderr: "No such example: toString; see --help\n",
   });
 });
+
+// Whether there is nslookup, and what it says, depends on the machine.
+
+Deno.test("examples/subprocess_call.ts prints the exit code of a command", async () => {
+  const lines = linesOf(await outputOf("subprocess_call"));
+  assertEquals(lines[0], "$ nslookup www.python.org");
+  assertMatch(lines.at(-1)!, /^Exit code: \d+$/);
+});
+
+Deno.test("examples/subprocess_communicate.ts prints what the program said", async () => {
+  const output = await outputOf("subprocess_communicate");
+  const lines = linesOf(output);
+  assertEquals(lines[0], "$ nslookup");
+  assertMatch(lines.at(-1)!, /^Exit code: \d+$/);
+  if (lines[1]?.startsWith("There is no")) assert(output.includes("It is 42."));
+});
