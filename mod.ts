@@ -2,7 +2,7 @@
 
 /**
  * Python's multi-tasking toolbox for Deno: processes and threads, pools of them,
- * and queues, pipes, locks and events between them.
+ * queues, pipes, locks and events between them, and external commands.
  *
  * ```ts
  * import { Process, Queue } from "@multitask/std";

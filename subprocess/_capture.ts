@@ -11,6 +11,9 @@ export type OverflowMode = "fail" | "truncate" | "tail";
 const FIRST_SIZE = 1 << 16;
 const GROWTH = 4;
 
+/** Less than this is copied into memory of its own size. A guess. */
+const COPIED_SIZE = 1 << 20;
+
 /** Collects an output. */
 export class Capture {
   readonly #limit: number;
@@ -76,8 +79,9 @@ export class Capture {
   /** All that was kept. Can be called again. */
   bytes(): Uint8Array<ArrayBuffer> {
     if (this.#size > this.#limit) this.#dropBeginning();
-    // A view keeps all of the memory: not much more than it needs.
-    if (this.#memory.length > 2 * this.#size) this.#move(this.#size);
+    // A view keeps all of the memory. To move little costs little; of much, what
+    // is not used was never touched.
+    if (this.#size < COPIED_SIZE) this.#move(this.#size);
     this.#isShown = true;
     return this.#memory.subarray(0, this.#size);
   }

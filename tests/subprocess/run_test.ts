@@ -139,8 +139,8 @@ commandTest(
       CalledProcessError,
     );
     assertEquals(error.stdout, "x\n");
-    // deno-lint-ignore no-explicit-any
     await assertRejects(
+      // deno-lint-ignore no-explicit-any
       () => checkOutput(["true"], { stdout: PIPE } as any),
       TypeError,
       '"stdout"',
