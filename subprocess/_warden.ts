@@ -132,6 +132,7 @@ function start(): void {
       input.write(new TextEncoder().encode(`${line}\n`)).catch(() => {});
     },
     stop: async () => {
+      child.ref(); // Now somebody waits for it.
       try {
         child.kill("SIGKILL"); // It has nothing left to do.
       } catch {

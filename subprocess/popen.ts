@@ -425,6 +425,7 @@ export class Popen<const O extends PopenOptions = PopenOptions>
    *   for (const line of lines) sum += Number(line);
    * }
    * assertEquals(sum, 5_000_050_000);
+   * assertEquals(await seq.wait(), 0);
    * ```
    */
   lineBatches(options: LinesOptions = {}): AsyncIterableIterator<string[]> {

@@ -10,7 +10,7 @@ import {
   LONG,
   sweep,
 } from "./_commands.ts";
-import { PIPE, Popen } from "../../subprocess/mod.ts";
+import { PIPE, Popen, run } from "../../subprocess/mod.ts";
 
 interface Owned {
   readonly pid: number;
@@ -114,5 +114,16 @@ commandTest(
       await lines.return!();
       await gone(owned.pid);
     }
+  },
+);
+
+commandTest(
+  "a command keeps the program alive until all of it is told",
+  async () => {
+    const { stdout, returncode } = await run(
+      [Deno.execPath(), "run", "-A", fixture("alone.ts")],
+      { captureOutput: true, text: true },
+    );
+    assertEquals([stdout, returncode], ["0\n1\n2\n", 0]);
   },
 );
