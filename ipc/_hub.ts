@@ -23,6 +23,7 @@ import type { Unsent } from "./_channel.ts";
 import { HandleTable } from "./_handle_table.ts";
 import { Frame, type Link } from "./_link.ts";
 import type { Invitation } from "./_homes.ts";
+import { messageOf } from "./_inspected.ts";
 import {
   keepPacket,
   NO_PACKET,
@@ -505,9 +506,7 @@ export class Hub extends HandleTable {
     try {
       return this.pack(error);
     } catch {
-      return this.pack(
-        new Error(error instanceof Error ? error.message : String(error)),
-      );
+      return this.pack(new Error(messageOf(error)));
     }
   }
 

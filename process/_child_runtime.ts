@@ -316,13 +316,7 @@ function lastWord(code: number): Promise<void> {
 }
 
 function fail(error: unknown): void {
-  let packet: Packet;
-  try {
-    packet = hub.pack(error, "error");
-  } catch {
-    packet = hub.pack(new Error(inspected(error)));
-  }
-  sendToParent({ type: "failed" }, packet);
+  sendToParent({ type: "failed" }, hub.packError(error));
 }
 
 let settled = false;

@@ -151,16 +151,8 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
       error = unsendable;
     }
   }
-  tell({ type: "failed" }, packed(error));
+  tell({ type: "failed" }, hub.packError(error));
   finish();
-}
-
-function packed(error: unknown): Packet {
-  try {
-    return hub.pack(error, "error");
-  } catch {
-    return hub.packError(error);
-  }
 }
 
 /** Ends the thread when everything is done. */

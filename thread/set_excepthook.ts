@@ -1,5 +1,6 @@
 // Copyright 2026 the multitask authors. MIT license.
 
+import { inspected } from "../ipc/_inspected.ts";
 import { shown } from "../ipc/_options.ts";
 
 /** What a hook is told. */
@@ -84,13 +85,5 @@ function print({ error, name }: ExceptHookArgs): void {
     }
   } catch {
     // Nobody reads it: whoever asks for the result gets the error.
-  }
-}
-
-function inspected(error: unknown): string {
-  try {
-    return Deno.inspect(error, { colors: false });
-  } catch {
-    return "an error that cannot be shown";
   }
 }

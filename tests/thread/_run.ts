@@ -3,6 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
+import { activeChildren } from "../../process/mod.ts";
 import { enumerate, Thread } from "../../thread/mod.ts";
 import {
   assertNothingLive,
@@ -40,6 +41,7 @@ export function threadTest(
       assertEquals(names(), ["MainThread"]);
     } catch (error) {
       // The tests behind it shall not suffer from this one.
+      for (const child of activeChildren()) child.kill();
       await Promise.all(
         enumerate().map((thread) =>
           thread instanceof Thread ? thread.terminate() : undefined
