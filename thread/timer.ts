@@ -2,6 +2,7 @@
 
 import { checkNonNegative, checkWait, shown } from "../ipc/_options.ts";
 import type { WaitOptions } from "../ipc/_options.ts";
+import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { waitFor } from "../ipc/_waiting.ts";
 import { type Waitable, waitable } from "../ipc/_waitable.ts";
@@ -18,12 +19,20 @@ export interface TimerOptions {
    */
   name?: string;
   /**
-   * Whether the program may end before the time is over.
+   * Whether the program, or the thread that has started the timer, may end
+   * before the time is over.
    *
    * @default {false}
    */
   daemon?: boolean;
 }
+
+/** The ends of timers that this thread, or child process, waits for at its end. */
+const holding = new Set<Promise<boolean>>();
+
+self.beforeEnd.add(async () => {
+  while (holding.size > 0) await Promise.all(holding);
+});
 
 /**
  * Calls a function once, after a while, unless it is cancelled before.
@@ -93,6 +102,7 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
         `Cannot ${action}: "args" must be an array, received ${shown(args)}`,
       );
     }
+    checkOptions(action, options);
     this.#ms = ms;
     this.#fn = fn;
     this.#args = args;
@@ -112,6 +122,7 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
       );
     }
     this.#state = "waiting";
+    if (!this.#daemon) holding.add(this.#done.promise);
     this.#stop = startTimer(() => this.#run(), this.#ms, {
       unref: this.#daemon,
     });
@@ -124,7 +135,12 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
     } catch (error) {
       tellUncaught({ error, name: this.#name, ident: here().ident });
     }
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#state = "done";
+    holding.delete(this.#done.promise);
     this.#done.resolve(true);
   }
 
@@ -137,8 +153,7 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
   cancel(): boolean {
     if (this.#state !== "initial" && this.#state !== "waiting") return false;
     this.#stop?.();
-    this.#state = "done";
-    this.#done.resolve(true);
+    this.#finish();
     return true;
   }
 
@@ -179,5 +194,25 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
   /** Cancels it. */
   [Symbol.dispose](): void {
     this.cancel();
+  }
+}
+
+function checkOptions(action: string, options: TimerOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${action}: the options must be an object, received ${
+        shown(options)
+      }`,
+    );
+  }
+  const types = { name: "string", daemon: "boolean" } as const;
+  for (const [option, type] of Object.entries(types)) {
+    const value = options[option as keyof TimerOptions];
+    if (value === undefined || typeof value === type) continue;
+    throw new TypeError(
+      `Cannot ${action}: "${option}" must be a ${type}, received ${
+        shown(value)
+      }`,
+    );
   }
 }
