@@ -84,7 +84,7 @@ export interface ThreadLocalConstructor {
    *
    * @param init Gives the first values; called once in each thread, when the
    * object is used there for the first time. If it throws, so does that use, and
-   * the next one calls it again.
+   * the next one calls it again; so it is if it gives no object, or a promise.
    * @throws {TypeError} If `init` is not a function.
    */
   new <T extends object>(init: () => T): T & ThreadLocalMethods<T>;
@@ -145,7 +145,8 @@ class LocalHandler implements ProxyHandler<Values> {
     // It may use the object itself.
     this.#init = undefined;
     try {
-      const values = init();
+      const values: unknown = init();
+      checkInitial(values);
       if (Object.hasOwn(values, "run")) throw reserved();
       Object.assign(own, values);
     } catch (error) {
@@ -229,6 +230,18 @@ class LocalHandler implements ProxyHandler<Values> {
   preventExtensions(): boolean {
     return false;
   }
+}
+
+function checkInitial(values: unknown): asserts values is object {
+  if (
+    typeof values === "object" && values !== null &&
+    !(values instanceof Promise)
+  ) return;
+  throw new TypeError(
+    `Cannot initialize thread-local values: "init" must return an object, and no promise, received ${
+      shown(values)
+    }`,
+  );
 }
 
 function reserved(): TypeError {

@@ -387,6 +387,7 @@ threadTest("Thread is named by number and target", async () => {
     "",
     `Thread-${number + 4} (echo)`,
   ]);
+  await Promise.resolve();
 });
 
 threadTest("Thread has an ident that no other one ever has", async () => {
