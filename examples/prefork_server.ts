@@ -133,7 +133,11 @@ if (import.meta.main) {
   const watching = watch(processes, shared, stop, replaced.resolve);
 
   print("Before the crash", await ask(shared.url, REQUESTS));
+  const before = [...processes];
   await crash(shared.url);
+  // What the kernel gives to a process that is about to end is lost with it: a
+  // client of another machine would make such a request again.
+  await wait(before);
   print("After the crash", await ask(shared.url, REQUESTS));
   // Watching ends before only if it fails.
   await Promise.race([replaced.promise, watching]);
