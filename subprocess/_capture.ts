@@ -9,7 +9,7 @@
 export type OverflowMode = "fail" | "truncate" | "tail";
 
 const FIRST_SIZE = 1 << 16;
-const GROWTH = 4;
+const GROWTH = 8;
 
 /** Less than this is copied into memory of its own size. A guess. */
 const COPIED_SIZE = 1 << 20;
