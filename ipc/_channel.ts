@@ -108,6 +108,11 @@ export class Channel {
     return this.#out.pos === 0 && (this.#inFlight === undefined || this.#taken);
   }
 
+  /** How many bytes are not wholly written. */
+  get unsentBytes(): number {
+    return this.#out.pos + (this.#inFlight?.length ?? 0);
+  }
+
   /** Passes over the next `count` frames: they came another way. */
   skip(count: number): void {
     this.#skip += count;
