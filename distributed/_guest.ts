@@ -170,6 +170,11 @@ export class Guest implements Holder, Sharer {
     await line?.finish();
   }
 
+  /** It is there, though its line is silent. */
+  vouched(): void {
+    this.#line?.heard();
+  }
+
   // ---- Frames ----
 
   frame(kind: number, body: Uint8Array): void {

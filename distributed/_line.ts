@@ -45,6 +45,8 @@ export interface Line {
   commit(): void;
   /** The other side speaks at least so often, in milliseconds. */
   listenFor(interval: number): void;
+  /** The other side is there: that is known otherwise. */
+  heard(): void;
   /** Keeps the program alive until `release`. Counts. */
   hold(): void;
   release(): void;
@@ -176,6 +178,10 @@ export class SocketLine implements Line {
     this.#timeout = Math.max(this.#timeout, 3 * believed);
   }
 
+  heard(): void {
+    this.#lastHeard = performance.now();
+  }
+
   hold(): void {
     if (this.#holds++ === 0) this.#socket.ref();
   }
@@ -263,6 +269,8 @@ class LocalLine implements Line {
   }
 
   listenFor(): void {}
+
+  heard(): void {}
 
   hold(): void {
     this.#alive.hold();

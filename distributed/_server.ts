@@ -26,7 +26,18 @@ import { noSuchMethod, type Servant } from "./_servant.ts";
 import type { Session } from "./_session.ts";
 import { isData } from "./_shape.ts";
 import { targetOf } from "./_target.ts";
-import { Frame, Kind, NO_SHAPE, PROTOCOL, type Ref, STATUS } from "./_wire.ts";
+import { EngineServant } from "./_engine_servant.ts";
+import { MemoryEngine } from "./memory_engine.ts";
+import {
+  ENGINE,
+  Frame,
+  Kind,
+  NO_SHAPE,
+  PROTOCOL,
+  type Ref,
+  STATUS,
+  VOUCH,
+} from "./_wire.ts";
 
 /** What is registered under a name. */
 export interface Registered {
@@ -139,6 +150,7 @@ export class Server implements Host, Servant {
     call: 0,
     value: 0,
   };
+  readonly #engine: SharedResult;
   /** The session of this process with itself. */
   #local: Session | undefined;
 
@@ -153,6 +165,8 @@ export class Server implements Host, Servant {
     this.maxValues = options.maxValues;
     this.errorClass = options.errorClass;
     this.sessionTimeout = options.sessionTimeout;
+    const servant = new EngineServant(new MemoryEngine());
+    this.#engine = new SharedResult(servant, { servant });
     this.#gate = new Gate(address, options.gate, {
       admitted: (admitted) => this.#meet(admitted),
       refused: (error) => this.#refuse(error),
@@ -312,6 +326,8 @@ export class Server implements Host, Servant {
 
   call(name: string, args: readonly unknown[]): unknown {
     if (name === STATUS) return this.status();
+    if (name === ENGINE) return this.#engine;
+    if (name === VOUCH) return this.#vouch(args);
     const registered = this.#registry.get(name);
     if (registered?.callable === undefined) throw noSuchMethod(name);
     const { callable, options } = registered;
@@ -319,6 +335,11 @@ export class Server implements Host, Servant {
     return result instanceof Promise
       ? result.then((value) => shared(value, options))
       : shared(result, options);
+  }
+
+  /** Somebody says that a guest is there, which is busy. */
+  #vouch([session]: readonly unknown[]): void {
+    this.#guests.get(String(session))?.vouched();
   }
 
   status(): ManagerStatus {

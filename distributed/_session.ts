@@ -175,6 +175,11 @@ export class Session implements Sharer {
     return this.#options;
   }
 
+  /** What the manager knows this session by. */
+  get id(): string {
+    return this.#id;
+  }
+
   get state(): SessionState {
     return this.#state;
   }
@@ -204,6 +209,11 @@ export class Session implements Sharer {
   expect(serverId: string): void {
     this.serverId = this.manager.serverId = serverId;
     this.#state = "down";
+  }
+
+  /** The manager has shut down, and may be there again. */
+  revive(): void {
+    if (this.#state === "ended") this.#state = "down";
   }
 
   async #open(wait: Wait): Promise<void> {

@@ -64,6 +64,10 @@ export const MANAGER = 0;
  * not start like this.
  */
 export const STATUS = "#status";
+/** The engine. */
+export const ENGINE = "#engine";
+/** That another session of the same program is there, too. */
+export const VOUCH = "#vouch";
 
 /** What a reference is a reference to. */
 export const Kind = {

@@ -46,3 +46,27 @@ export type {
   ManagerRefusals,
   ManagerStatus,
 } from "./_server.ts";
+export type {
+  Engine,
+  EngineCapabilities,
+  EngineLease,
+  EngineLock,
+  EngineNews,
+  EngineOutcome,
+  EngineResult,
+  EngineTask,
+  EngineWorker,
+} from "./engine.ts";
+export { MemoryEngine } from "./memory_engine.ts";
+export {
+  RemotePool,
+  type RemotePoolOptions,
+  type RemotePoolStats,
+} from "./remote_pool.ts";
+export {
+  type RemoteWorker,
+  type RemoteWorkerStats,
+  serveWorker,
+  type ServeWorkerOptions,
+  type WorkerTasks,
+} from "./serve_worker.ts";

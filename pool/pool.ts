@@ -886,7 +886,7 @@ function settingsOf(
 }
 
 /** Tells how far a map has come, a few times a second. */
-function progressOf(
+export function progressOf(
   tell: (progress: PoolProgress) => void,
 ): (done: number, total: number) => void {
   const start = performance.now();
@@ -912,7 +912,8 @@ function progressOf(
   };
 }
 
-function checkTaskOptions(action: string, options: PoolTaskOptions): void {
+/** For this package only. */
+export function checkTaskOptions(action: string, options: PoolTaskOptions): void {
   checkWait(action, options);
   const { priority, transfer } = options;
   if (priority !== undefined && !Number.isFinite(priority)) {
@@ -931,7 +932,8 @@ function checkTaskOptions(action: string, options: PoolTaskOptions): void {
   }
 }
 
-function checkMapOptions(
+/** For this package only. */
+export function checkMapOptions(
   action: string,
   options: PoolMapOptions & PoolImapOptions,
 ): void {
@@ -943,13 +945,15 @@ function checkMapOptions(
   }
 }
 
-function isAsync(
+/** For this package only. */
+export function isAsync(
   items: Iterable<unknown> | AsyncIterable<unknown>,
 ): items is AsyncIterable<unknown> {
   return typeof items === "object" && Symbol.asyncIterator in items;
 }
 
-function checkItems(action: string, items: unknown): void {
+/** For this package only. */
+export function checkItems(action: string, items: unknown): void {
   const isIterable = typeof items === "string" ||
     (typeof items === "object" && items !== null &&
       (Symbol.iterator in items || Symbol.asyncIterator in items));
