@@ -6,7 +6,10 @@ import type { Absence, SelfTimed } from "./_measure.ts";
 import { Peer, peerContender } from "./_peer.ts";
 
 /** What a peer can be: files in fixtures/. */
-export type PythonProgram = "python_peer.py" | "python_pools.py";
+export type PythonProgram =
+  | "python_peer.py"
+  | "python_pools.py"
+  | "python_managers.py";
 
 /** A running Python program. */
 export class PythonPeer implements AsyncDisposable {
