@@ -82,11 +82,10 @@ export class SocketLine implements Line {
   #lastHeard = performance.now();
   #lastTick = performance.now();
   #hasSpoken = false;
+  #hasHeard = false;
   #holds = 0;
   /** Why it was ended here. */
   #why: string | undefined;
-  /** The reader waits here while too much is unwritten. */
-  #room: PromiseWithResolvers<void> | undefined;
 
   constructor(
     socket: Socket,
@@ -101,13 +100,16 @@ export class SocketLine implements Line {
     this.#timeout = heartbeat.timeout;
     this.#channel = new Channel(
       {
-        read: (into) => this.#read(into),
-        write: (bytes) => this.#write(bytes),
+        read: (into) =>
+          this.#channel.unsentBytes > OUT_LIMIT
+            ? this.#readLater(into)
+            : socket.read(into),
+        write: (bytes) => socket.write(bytes),
         close: () => socket.close(),
       },
       {
         frame: (kind, body) => {
-          this.#lastHeard = performance.now();
+          this.#hasHeard = true;
           if (kind !== Frame.Ping) events.frame(kind, body);
         },
         end: (error) => this.#ended(error),
@@ -123,31 +125,19 @@ export class SocketLine implements Line {
     this.#channel.run();
   }
 
-  async #read(into: Uint8Array): Promise<number | null> {
-    while (this.#channel.unsentBytes > OUT_LIMIT && !this.#channel.closed) {
-      this.#room = Promise.withResolvers();
-      await this.#room.promise;
+  async #readLater(into: Uint8Array): Promise<number | null> {
+    const channel = this.#channel;
+    while (channel.unsentBytes > OUT_LIMIT && !channel.closed) {
+      await channel.flushed();
     }
     return await this.#socket.read(into);
-  }
-
-  async #write(bytes: Uint8Array): Promise<number> {
-    try {
-      return await this.#socket.write(bytes);
-    } finally {
-      // Asked again when this write is counted.
-      if (this.#room !== undefined) queueMicrotask(() => this.#makeRoom());
-    }
-  }
-
-  #makeRoom(): void {
-    this.#room?.resolve();
-    this.#room = undefined;
   }
 
   #tick(): void {
     const now = performance.now();
     const timeout = this.#timeout;
+    if (this.#hasHeard) this.#lastHeard = now;
+    this.#hasHeard = false;
     // It was this side that was away: what the other one has said is unread.
     if (now - this.#lastTick > 2 * this.#interval) this.#lastHeard = now;
     this.#lastTick = now;
@@ -179,7 +169,7 @@ export class SocketLine implements Line {
   }
 
   heard(): void {
-    this.#lastHeard = performance.now();
+    this.#hasHeard = true;
   }
 
   hold(): void {
@@ -215,12 +205,10 @@ export class SocketLine implements Line {
     if (this.#channel.closed) return;
     this.#why = why;
     this.#channel.close();
-    this.#makeRoom();
   }
 
   #ended(error: Error | undefined): void {
     this.#stopBeating();
-    this.#makeRoom();
     resourceClosed(this);
     const why = this.#why ??
       (error === undefined ? "the other side has closed it" : error.message);

@@ -121,6 +121,9 @@ const BACK_OFF = { first: 20, most: 2000 } as const;
 /** How long one try may take, in milliseconds. */
 const TRY_BOUND = 5000;
 
+/** How many turns of the queue of promises that is. */
+const AT_ONCE = 8;
+
 /** Longer than anybody waits. */
 const FOR_EVER = 2 ** 50;
 
@@ -155,6 +158,7 @@ export class Session implements Sharer {
   #unsent: Call[] = [];
   /** How many calls somebody waits for. */
   #awaited = 0;
+  #isReleasing = false;
   /** Stops what keeps the program alive for them. */
   #stopHold: (() => void) | undefined;
   /** Why there is no line. */
@@ -401,7 +405,9 @@ export class Session implements Sharer {
         isAwaited: true,
       };
       this.#calls.set(call.id, call);
-      if (this.#awaited++ === 0) this.#updateHold();
+      if (this.#awaited++ === 0 && this.#stopHold === undefined) {
+        this.#updateHold();
+      }
       if (signal !== undefined) {
         this.#listen(call, signal, options.isCertain === true);
       }
@@ -537,7 +543,16 @@ export class Session implements Sharer {
     call.resolve = call.reject = undefined;
     if (!call.isAwaited) return;
     call.isAwaited = false;
-    if (--this.#awaited === 0) this.#updateHold();
+    if (--this.#awaited === 0) this.#releaseSoon();
+  }
+
+  /** Unless the next call comes at once, as it does from a loop. */
+  async #releaseSoon(): Promise<void> {
+    if (this.#isReleasing) return;
+    this.#isReleasing = true;
+    for (let i = 0; i < AT_ONCE; i++) await undefined;
+    this.#isReleasing = false;
+    if (this.#awaited === 0) this.#updateHold();
   }
 
   /** Whoever waits keeps the program alive, by the line or without one. */

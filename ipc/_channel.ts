@@ -228,6 +228,10 @@ export class Channel {
           end -= start;
           start = 0;
         }
+        // What these frames have led to leaves first: whoever waits for it gets it
+        // earlier by the time that asking for more takes.
+        await undefined;
+        await undefined;
         const count = await this.#stream.read(buffer.subarray(end));
         if (count === null || this.#closed) break;
         end += count;
