@@ -365,6 +365,7 @@ export class Server implements Host, Servant {
 
   /** Tells all guests, and stops. */
   async stop(): Promise<void> {
+    this.#gate.hold(); // The program waits for this.
     this.#gate.close();
     for (const line of this.#unnamed) line.close("the manager has ended");
     await Promise.all(

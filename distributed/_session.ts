@@ -127,9 +127,6 @@ const AT_ONCE = 8;
 /** Longer than anybody waits. */
 const FOR_EVER = 2 ** 50;
 
-/** How long references that were dropped are collected, in milliseconds. */
-const RELEASE_DELAY = 50;
-
 /** Sessions with errors that nobody has waited for. */
 const faulty = new Set<Target>();
 
@@ -640,7 +637,7 @@ export class Session implements Sharer {
     if (serverId !== this.serverId) return;
     if (this.#proxies.get(id)?.deref() === undefined) this.#proxies.delete(id);
     if (this.#dropped.size === 0) {
-      startTimer(() => this.#release(), RELEASE_DELAY, { unref: true });
+      queueMicrotask(() => this.#release());
     }
     this.#dropped.set(id, (this.#dropped.get(id) ?? 0) + received);
   }

@@ -324,8 +324,8 @@ export class Manager implements AsyncDisposable {
     Object.defineProperty(this.prototype, name, {
       configurable: true,
       writable: true,
-      value: function (this: Manager, ...args: unknown[]) {
-        return callName(this, name, args, true);
+      value: async function (this: Manager, ...args: unknown[]) {
+        return await callName(this, name, args, true);
       },
     });
   }
