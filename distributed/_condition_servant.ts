@@ -64,6 +64,10 @@ export class ConditionServant implements Servant {
     this.condition.notify(count);
   }
 
+  get isBusy(): boolean {
+    return this.holds.isBusy;
+  }
+
   end(): void {
     this.holds.end();
   }

@@ -144,6 +144,10 @@ export class Holds {
     });
   }
 
+  get isBusy(): boolean {
+    return this.#held.size > 0;
+  }
+
   end(): void {
     for (const { stopTimer } of this.#held.values()) stopTimer?.();
     this.#held.clear();
@@ -165,6 +169,10 @@ export class LockServant implements Servant {
 
   call(method: string, args: readonly unknown[], context: CallContext) {
     return callOf(LOCK_METHODS, this, method, args, context);
+  }
+
+  get isBusy(): boolean {
+    return this.holds.isBusy;
   }
 
   end(): void {
@@ -191,6 +199,10 @@ export class SemaphoreServant implements Servant {
 
   call(method: string, args: readonly unknown[], context: CallContext) {
     return callOf(SEMAPHORE_METHODS, this, method, args, context);
+  }
+
+  get isBusy(): boolean {
+    return this.holds.isBusy;
   }
 
   end(): void {

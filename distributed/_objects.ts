@@ -81,6 +81,8 @@ function servantOf(object: object, options: ShareOptions): Servant {
 export class ObjectTable {
   readonly #byId = new Map<number, Entry>();
   readonly #byObject = new WeakMap<object, Entry>();
+  /** Dropped, while somebody has something of them. */
+  readonly #busy = new Set<Servant>();
   #nextId = MANAGER + 1;
 
   /** The manager itself is an object, too. */
@@ -122,10 +124,21 @@ export class ObjectTable {
     const entry = this.#byId.get(id);
     if (entry === undefined || id === MANAGER) return;
     entry.count -= count;
-    if (entry.count <= 0) this.#byId.delete(id);
+    if (entry.count > 0) return;
+    this.#byId.delete(id);
+    for (const servant of this.#busy) {
+      if (!servant.isBusy) this.#busy.delete(servant);
+    }
+    if (entry.servant.isBusy) this.#busy.add(entry.servant);
   }
 
-  *[Symbol.iterator](): Iterator<Entry> {
-    yield* this.#byId.values();
+  /** The manager ends. */
+  end(): void {
+    for (const { id, servant } of this.#byId.values()) {
+      if (id !== MANAGER) servant.end?.();
+    }
+    for (const servant of this.#busy) servant.end?.();
+    this.#byId.clear();
+    this.#busy.clear();
   }
 }

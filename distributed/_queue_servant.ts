@@ -150,9 +150,20 @@ export class QueueServant implements Servant {
     const back = this.#back.shift();
     if (back !== undefined) return back;
     // Who waits was here before.
-    const now = this.#waiting.size > 0 ? undefined : takeNow(this.#queue);
+    const now = this.#waiting.size > 0 ? undefined : this.#tryQueue();
     if (now !== undefined) return newItem(now.value);
     return this.#wait(context);
+  }
+
+  #tryQueue(): { value: unknown } | undefined {
+    try {
+      return takeNow(this.#queue);
+    } catch (error) {
+      if (error instanceof QueueShutDownError && this.#mayComeBack) {
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   async #wait({ timeout, signal }: CallContext): Promise<Item> {
@@ -374,6 +385,10 @@ export class QueueServant implements Servant {
     throw new InvalidStateError(
       "Cannot wait for items to be done: the queue is no JoinableQueue",
     );
+  }
+
+  get isBusy(): boolean {
+    return this.#leases.size > 0;
   }
 
   end(): void {

@@ -46,6 +46,8 @@ export interface Servant {
    * checked here.
    */
   call(method: string, args: readonly unknown[], context: CallContext): unknown;
+  /** Whether somebody has something of it, which goes on without references. */
+  readonly isBusy?: boolean;
   /** The manager ends. */
   end?(): void;
 }

@@ -371,9 +371,7 @@ export class Server implements Host, Servant {
     await Promise.all(
       [...this.#guests.values()].map((guest) => guest.dismiss()),
     );
-    for (const { servant } of this.objects) {
-      if (servant !== this) servant.end?.();
-    }
+    this.objects.end();
     await this.#gate.gone;
   }
 }
