@@ -11,7 +11,11 @@ import type { ErrorClassLookup } from "../ipc/_error_codec.ts";
 import { type Admitted, Gate, type GateOptions } from "../ipc/_gate.ts";
 import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import { AuthenticationError, TimeoutError } from "../ipc/errors.ts";
+import {
+  AuthenticationError,
+  SerializationError,
+  TimeoutError,
+} from "../ipc/errors.ts";
 import { Guest, type GuestIdentity, type Host } from "./_guest.ts";
 import {
   type Heartbeat,
@@ -204,22 +208,18 @@ export class Server implements Host, Servant {
     );
     const events: LineEvents = {
       frame: (kind, body) => {
-        try {
-          if (guest !== undefined) return guest.frame(kind, body);
-          stopTimer();
-          guest = this.#welcome(line, kind, body, from);
-        } catch (error) {
-          this.#refused.protocol++;
-          throw error;
-        }
+        if (guest !== undefined) return guest.frame(kind, body);
+        stopTimer();
+        guest = this.#welcome(line, kind, body, from);
       },
       end: (error) => {
         stopTimer();
         this.#unnamed.delete(line);
-        // What the channel itself finds wrong.
-        if (error.cause instanceof RangeError && guest === undefined) {
-          this.#refused.protocol++;
-        }
+        // What was found wrong with a frame; the platform throws no such errors.
+        const { cause } = error;
+        if (
+          cause instanceof RangeError || cause instanceof SerializationError
+        ) this.#refused.protocol++;
         guest?.leave(line);
       },
     };

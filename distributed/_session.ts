@@ -121,6 +121,9 @@ const BACK_OFF = { first: 20, most: 2000 } as const;
 /** How long one try may take, in milliseconds. */
 const TRY_BOUND = 5000;
 
+/** What gives back what is given back anyway when the session ends. */
+const GIVES_BACK: ReadonlySet<string> = new Set(["releaseHold", "giveBack"]);
+
 /** How many turns of the queue of promises that is. */
 const AT_ONCE = 8;
 
@@ -429,7 +432,11 @@ export class Session implements Sharer {
       origin: undefined,
       packed: this.#pack(args, isDirect),
       resolve: undefined,
-      reject: (error) => this.#fault(target, error),
+      reject: (error) => {
+        const isMoot = GIVES_BACK.has(method) &&
+          error instanceof ConnectionClosedError;
+        if (!isMoot) this.#fault(target, error);
+      },
       cleanUp: undefined,
       line: undefined,
       isAwaited: false,
