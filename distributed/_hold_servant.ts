@@ -14,7 +14,7 @@ import { checkInteger, type WaitOptions } from "../ipc/_options.ts";
 import { BoundedSemaphore } from "../ipc/bounded_semaphore.ts";
 import { InvalidStateError, LeaseLostError } from "../ipc/errors.ts";
 import { Lock, type LockGuard } from "../ipc/lock.ts";
-import { RLock } from "../ipc/rlock.ts";
+import type { RLock } from "../ipc/rlock.ts";
 import type { Semaphore } from "../ipc/semaphore.ts";
 import { Fences } from "./_fence.ts";
 import { startLapse } from "./_lapse.ts";

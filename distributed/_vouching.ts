@@ -10,13 +10,26 @@ export interface VouchOrder {
   readonly session: string;
 }
 
+const ENTRY = new URL("./_vouch_main.ts", import.meta.url);
+
+/** Never called: so the module belongs to the graph of the program. */
+export const entry = (): Promise<unknown> => import("./_vouch_main.ts");
+
+/** Asking for what is not granted would print an error. */
+function mayStart(): boolean {
+  if (ENTRY.protocol !== "file:") return true;
+  const query = { name: "read", path: ENTRY } as const;
+  return Deno.permissions.querySync(query).state === "granted";
+}
+
 /**
  * Starts to vouch for a session; gives how to stop. Where the thread cannot be
  * started, for want of a permission to read this package, a task that blocks the
  * event loop for long is taken for a worker that is gone.
  */
 export function startVouching(ticket: Ticket, session: string): () => void {
-  const thread = new Worker(new URL("./_vouch_main.ts", import.meta.url), {
+  if (!mayStart()) return () => {};
+  const thread = new Worker(ENTRY, {
     type: "module",
     name: "multitask vouch",
   });

@@ -20,7 +20,6 @@ import {
 import type { PeerOptions } from "../ipc/_peer.ts";
 import { waitFor } from "../ipc/_waiting.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
-import type { Heartbeat } from "./_line.ts";
 import type { ShareOptions } from "./_object_servant.ts";
 import { type ManagerStatus, type Registered, Server } from "./_server.ts";
 import { Session } from "./_session.ts";

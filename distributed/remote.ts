@@ -19,7 +19,7 @@ import type { RemoteSemaphore } from "./remote_semaphore.ts";
 import type { RemoteValue } from "./remote_value.ts";
 
 /** What is no object, or a copy of one that all know. */
-type Plain =
+export type RemotePlain =
   | string
   | number
   | bigint
@@ -33,18 +33,18 @@ type Plain =
   | ArrayBufferView;
 
 /** The names of methods and getters; private ones are not shared. */
-type PublicName<T> = Exclude<
+export type RemoteName<T> = Exclude<
   keyof T & string,
   `_${string}` | "then" | "toJSON" | "constructor"
 >;
 
 /** Whether there are methods: else it is data, which goes as a copy. */
-type HasMethods<T> = {
-  [K in PublicName<T>]: T[K] extends (...args: never[]) => unknown ? K : never;
-}[PublicName<T>] extends never ? false : true;
+export type RemoteHasMethods<T> = {
+  [K in RemoteName<T>]: T[K] extends (...args: never[]) => unknown ? K : never;
+}[RemoteName<T>] extends never ? false : true;
 
 /** What a method gives: a copy, or the proxy of an object of ipc. */
-export type RemoteResult<R> = R extends Plain ? R
+export type RemoteResult<R> = R extends RemotePlain ? R
   : R extends
     Queue<infer _I> | Lock | RLock | Semaphore | Event | Condition | Barrier
     ? Remote<R>
@@ -52,12 +52,12 @@ export type RemoteResult<R> = R extends Plain ? R
   : Readonly<R>;
 
 /** What a registered name gives: a proxy of an object, or a copy of data. */
-export type RemoteRegistered<R> = R extends Plain ? R
+export type RemoteRegistered<R> = R extends RemotePlain ? R
   : R extends RemoteKinds ? R
   : Remote<R>;
 
 /** Proxies stay what they are. */
-type RemoteKinds =
+export type RemoteKinds =
   | RemoteQueue
   | RemoteLock
   | RemoteSemaphore
@@ -74,7 +74,7 @@ type RemoteKinds =
  */
 export type RemoteObject<T> =
   & {
-    readonly [K in PublicName<T>]: T[K] extends (...args: infer A) => infer R
+    readonly [K in RemoteName<T>]: T[K] extends (...args: infer A) => infer R
       ? (...args: A) => Promise<RemoteResult<Awaited<R>>>
       : Promise<RemoteResult<T[K]>>;
   }
@@ -94,5 +94,5 @@ export type Remote<T> = T extends Queue<infer I> ? RemoteQueue<I>
   : T extends Value<infer K> ? RemoteValue<K>
   : T extends Map<infer K, infer V> ? RemoteDict<K, V>
   : T extends (infer I)[] ? RemoteList<I>
-  : HasMethods<T> extends true ? RemoteObject<T>
+  : RemoteHasMethods<T> extends true ? RemoteObject<T>
   : Readonly<T>;

@@ -127,15 +127,24 @@ export interface RemotePoolStats {
   readonly workers: readonly EngineWorker[];
 }
 
-/** The names of functions. */
-type Name<T> = keyof T & string;
-type Args<T, N extends Name<T>> = T[N] extends (...args: infer A) => unknown ? A
+/** The names of the tasks of workers. */
+export type RemoteTaskName<T> = keyof T & string;
+
+/** The arguments of a task of workers. */
+export type RemoteTaskArgs<T, N extends RemoteTaskName<T>> = T[N] extends
+  (...args: infer A) => unknown ? A
   : never;
-type Result<T, N extends Name<T>> = T[N] extends (...args: never[]) => infer R
-  ? Awaited<R>
+
+/** What a task of workers gives. */
+export type RemoteTaskResult<T, N extends RemoteTaskName<T>> = T[N] extends
+  (...args: never[]) => infer R ? Awaited<R>
   : never;
+
+/** A function that stands for the task of its name. */
 // deno-lint-ignore no-explicit-any -- of whatever arguments.
-type Fn<A extends any[], R> = (...args: A) => R | Promise<R>;
+export type RemoteTaskFunction<A extends any[], R> = (
+  ...args: A
+) => R | Promise<R>;
 
 /** So many units may be with the engine at a time, of maps. */
 const WINDOW = 256;
@@ -455,14 +464,14 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
    * @throws {ConnectionClosedError} If the manager is gone, or was restarted.
    * @throws The handler's error; its `cause` names the worker.
    */
-  apply<N extends Name<T>>(
+  apply<N extends RemoteTaskName<T>>(
     name: N,
-    args?: NoInfer<Args<T, N>>,
+    args?: NoInfer<RemoteTaskArgs<T, N>>,
     options?: PoolTaskOptions,
-  ): Promise<Result<T, N>>;
+  ): Promise<RemoteTaskResult<T, N>>;
   /** The same, by a function that a worker has under its name. */
   apply<A extends unknown[], R>(
-    fn: Fn<A, R>,
+    fn: RemoteTaskFunction<A, R>,
     args?: NoInfer<A>,
     options?: PoolTaskOptions,
   ): Promise<R>;
@@ -479,14 +488,14 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
    *
    * @throws {InvalidStateError} If the pool is closed.
    */
-  applyAsync<N extends Name<T>>(
+  applyAsync<N extends RemoteTaskName<T>>(
     name: N,
-    args?: NoInfer<Args<T, N>>,
-    options?: PoolApplyAsyncOptions<Result<T, N>>,
-  ): AsyncResult<Result<T, N>>;
+    args?: NoInfer<RemoteTaskArgs<T, N>>,
+    options?: PoolApplyAsyncOptions<RemoteTaskResult<T, N>>,
+  ): AsyncResult<RemoteTaskResult<T, N>>;
   /** The same, by a function that a worker has under its name. */
   applyAsync<A extends unknown[], R>(
-    fn: Fn<A, R>,
+    fn: RemoteTaskFunction<A, R>,
     args?: NoInfer<A>,
     options?: PoolApplyAsyncOptions<R>,
   ): AsyncResult<R>;
@@ -572,14 +581,16 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
    * All items run, also when one fails; the error of the first one that failed is
    * thrown then, with its `index`.
    */
-  map<N extends Name<T>>(
+  map<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>[0]> | AsyncIterable<Args<T, N>[0]>,
+    items:
+      | Iterable<RemoteTaskArgs<T, N>[0]>
+      | AsyncIterable<RemoteTaskArgs<T, N>[0]>,
     options?: PoolMapOptions,
-  ): Promise<Result<T, N>[]>;
+  ): Promise<RemoteTaskResult<T, N>[]>;
   /** The same, by a function that a worker has under its name. */
   map<I, R>(
-    fn: Fn<[I], R>,
+    fn: RemoteTaskFunction<[I], R>,
     items: Iterable<I> | AsyncIterable<I>,
     options?: PoolMapOptions,
   ): Promise<R[]>;
@@ -592,14 +603,16 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
   }
 
   /** The same as {@linkcode RemotePool.map}, as a result. */
-  mapAsync<N extends Name<T>>(
+  mapAsync<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>[0]> | AsyncIterable<Args<T, N>[0]>,
-    options?: PoolMapAsyncOptions<Result<T, N>>,
-  ): AsyncResult<Result<T, N>[]>;
+    items:
+      | Iterable<RemoteTaskArgs<T, N>[0]>
+      | AsyncIterable<RemoteTaskArgs<T, N>[0]>,
+    options?: PoolMapAsyncOptions<RemoteTaskResult<T, N>>,
+  ): AsyncResult<RemoteTaskResult<T, N>[]>;
   /** The same, by a function that a worker has under its name. */
   mapAsync<I, R>(
-    fn: Fn<[I], R>,
+    fn: RemoteTaskFunction<[I], R>,
     items: Iterable<I> | AsyncIterable<I>,
     options?: PoolMapAsyncOptions<R>,
   ): AsyncResult<R[]>;
@@ -612,14 +625,14 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
   }
 
   /** Calls a task with each list of arguments: else as {@linkcode RemotePool.map}. */
-  starmap<N extends Name<T>>(
+  starmap<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>> | AsyncIterable<Args<T, N>>,
+    items: Iterable<RemoteTaskArgs<T, N>> | AsyncIterable<RemoteTaskArgs<T, N>>,
     options?: PoolMapOptions,
-  ): Promise<Result<T, N>[]>;
+  ): Promise<RemoteTaskResult<T, N>[]>;
   /** The same, by a function that a worker has under its name. */
   starmap<A extends unknown[], R>(
-    fn: Fn<A, R>,
+    fn: RemoteTaskFunction<A, R>,
     items: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
     options?: PoolMapOptions,
   ): Promise<R[]>;
@@ -633,14 +646,14 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
   }
 
   /** The same as {@linkcode RemotePool.starmap}, as a result. */
-  starmapAsync<N extends Name<T>>(
+  starmapAsync<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>> | AsyncIterable<Args<T, N>>,
-    options?: PoolMapAsyncOptions<Result<T, N>>,
-  ): AsyncResult<Result<T, N>[]>;
+    items: Iterable<RemoteTaskArgs<T, N>> | AsyncIterable<RemoteTaskArgs<T, N>>,
+    options?: PoolMapAsyncOptions<RemoteTaskResult<T, N>>,
+  ): AsyncResult<RemoteTaskResult<T, N>[]>;
   /** The same, by a function that a worker has under its name. */
   starmapAsync<A extends unknown[], R>(
-    fn: Fn<A, R>,
+    fn: RemoteTaskFunction<A, R>,
     items: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
     options?: PoolMapAsyncOptions<R>,
   ): AsyncResult<R[]>;
@@ -732,14 +745,16 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
    * @throws The error of an item, at its place, with its `index`; the iterator
    * can go on.
    */
-  imap<N extends Name<T>>(
+  imap<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>[0]> | AsyncIterable<Args<T, N>[0]>,
+    items:
+      | Iterable<RemoteTaskArgs<T, N>[0]>
+      | AsyncIterable<RemoteTaskArgs<T, N>[0]>,
     options?: PoolImapOptions,
-  ): AsyncIterableIterator<Result<T, N>>;
+  ): AsyncIterableIterator<RemoteTaskResult<T, N>>;
   /** The same, by a function that a worker has under its name. */
   imap<I, R>(
-    fn: Fn<[I], R>,
+    fn: RemoteTaskFunction<[I], R>,
     items: Iterable<I> | AsyncIterable<I>,
     options?: PoolImapOptions,
   ): AsyncIterableIterator<R>;
@@ -752,14 +767,14 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
   }
 
   /** The same as {@linkcode RemotePool.imap} with lists of arguments. */
-  istarmap<N extends Name<T>>(
+  istarmap<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>> | AsyncIterable<Args<T, N>>,
+    items: Iterable<RemoteTaskArgs<T, N>> | AsyncIterable<RemoteTaskArgs<T, N>>,
     options?: PoolImapOptions,
-  ): AsyncIterableIterator<Result<T, N>>;
+  ): AsyncIterableIterator<RemoteTaskResult<T, N>>;
   /** The same, by a function that a worker has under its name. */
   istarmap<A extends unknown[], R>(
-    fn: Fn<A, R>,
+    fn: RemoteTaskFunction<A, R>,
     items: Iterable<NoInfer<A>> | AsyncIterable<NoInfer<A>>,
     options?: PoolImapOptions,
   ): AsyncIterableIterator<R>;
@@ -776,14 +791,16 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
    * The same as {@linkcode RemotePool.imap}, in the order in which the results are
    * ready.
    */
-  imapUnordered<N extends Name<T>>(
+  imapUnordered<N extends RemoteTaskName<T>>(
     name: N,
-    items: Iterable<Args<T, N>[0]> | AsyncIterable<Args<T, N>[0]>,
+    items:
+      | Iterable<RemoteTaskArgs<T, N>[0]>
+      | AsyncIterable<RemoteTaskArgs<T, N>[0]>,
     options?: PoolImapOptions,
-  ): AsyncIterableIterator<Result<T, N>>;
+  ): AsyncIterableIterator<RemoteTaskResult<T, N>>;
   /** The same, by a function that a worker has under its name. */
   imapUnordered<I, R>(
-    fn: Fn<[I], R>,
+    fn: RemoteTaskFunction<[I], R>,
     items: Iterable<I> | AsyncIterable<I>,
     options?: PoolImapOptions,
   ): AsyncIterableIterator<R>;

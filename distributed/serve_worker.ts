@@ -125,7 +125,10 @@ const COMPLETE_BOUND = 60_000;
  * Python has no counterpart.
  *
  * The worker may be there before its manager, and stays when that is restarted.
- * It keeps the program alive until it is closed.
+ * It keeps the program alive until it is closed. It needs no permission but
+ * `--allow-net` of its manager's address; with the permission to read this
+ * package as well, a task that blocks the event loop for long is not taken for a
+ * worker that is gone (a thread says that it is there).
  *
  * @throws {TypeError} If an option is wrong.
  * @throws {RangeError} If a number is out of range.

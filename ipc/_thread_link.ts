@@ -15,7 +15,6 @@ import type { ByteStream } from "./_channel.ts";
 import { homes, type Invitation } from "./_homes.ts";
 import { type Ended, hub, type SyncPort } from "./_hub.ts";
 import { type Control, Link } from "./_link.ts";
-import type { Packet } from "./_packet.ts";
 import { TimeoutError } from "./errors.ts";
 
 /** What a thread is told first, with the ports in its transfer list. */

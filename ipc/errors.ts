@@ -244,7 +244,10 @@ export class LeaseLostError extends InvalidStateError {
   readonly fence: number;
 
   /** Creates the error; `fence` is the number of the lease. */
-  constructor(message: string, options: ErrorOptions & { fence?: number } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { fence?: number } = {},
+  ) {
     super(message, options);
     this.fence = options.fence ?? -1;
   }

@@ -115,7 +115,7 @@ export class Listener<T = unknown>
         }`,
       );
     }
-    const { tls, backlog = BACKLOG, onReject } = options;
+    const { backlog = BACKLOG, onReject } = options;
     const address = parseAddress(action, options.address ?? ANY_LOCAL_PORT);
     checkInteger(action, "backlog", backlog, 1);
     if (onReject !== undefined && typeof onReject !== "function") {

@@ -913,7 +913,10 @@ export function progressOf(
 }
 
 /** For this package only. */
-export function checkTaskOptions(action: string, options: PoolTaskOptions): void {
+export function checkTaskOptions(
+  action: string,
+  options: PoolTaskOptions,
+): void {
   checkWait(action, options);
   const { priority, transfer } = options;
   if (priority !== undefined && !Number.isFinite(priority)) {

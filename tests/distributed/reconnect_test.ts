@@ -17,11 +17,6 @@ import { bounded, reasonOf } from "../ipc/_waits.ts";
 import { Cutter, type Direction } from "./_cutter.ts";
 import { KEY, managerOf, Served, until } from "./_managers.ts";
 
-async function pendingOf(served: Served): Promise<number> {
-  const { guests } = await served.manager.status();
-  return guests.slice(1).reduce((sum, { pending }) => sum + pending, 0);
-}
-
 Deno.test("Manager calls fail when their line breaks, and are not said again", async () => {
   let begun = 0;
   const hang = Promise.withResolvers<void>();
