@@ -5,27 +5,23 @@ import { checkWait, type WaitOptions } from "../ipc/_options.ts";
 import type { Session } from "./_session.ts";
 import { type Target, targetOf } from "./_target.ts";
 import { ENGINE } from "./_wire.ts";
-import type {
-  Engine,
-  EngineCapabilities,
-  EngineLease,
-  EngineLock,
-  EngineNews,
-  EngineResult,
-  EngineTask,
-  EngineWorker,
+import {
+  type Engine,
+  type EngineCapabilities,
+  type EngineLease,
+  type EngineLock,
+  type EngineNews,
+  type EngineResult,
+  type EngineTask,
+  type EngineWorker,
+  MEMORY_CAPABILITIES,
 } from "./engine.ts";
 
 // What comes back is what the servant of the engine gives: the casts say so.
 
 /** See the file comment. */
 export class RemoteEngine implements Engine {
-  readonly capabilities: EngineCapabilities = {
-    durable: false,
-    clustered: false,
-    priorities: true,
-    cancelRunning: true,
-  };
+  readonly capabilities: EngineCapabilities = MEMORY_CAPABILITIES;
   readonly #session: Session;
   #proxy: Promise<object> | undefined;
 

@@ -96,6 +96,14 @@ export interface EngineCapabilities {
   readonly cancelRunning: boolean;
 }
 
+/** What the engine of a manager can do. */
+export const MEMORY_CAPABILITIES: EngineCapabilities = Object.freeze({
+  durable: false,
+  clustered: false,
+  priorities: true,
+  cancelRunning: true,
+});
+
 /**
  * What keeps tasks and hands them to workers: what a `RemotePool` and
  * `serveWorker` stand on. Each manager has one, in memory.

@@ -7,7 +7,7 @@ import {
   parseAddress,
   showAddress,
 } from "../ipc/_address.ts";
-import { MAX_STRANGERS } from "../ipc/_gate.ts";
+import { type GateOptions, MAX_STRANGERS } from "../ipc/_gate.ts";
 import { checkKey } from "../ipc/_handshake.ts";
 import type { ClientTlsOptions, ListenerTlsOptions } from "../ipc/_network.ts";
 import {
@@ -20,6 +20,7 @@ import {
 import type { PeerOptions } from "../ipc/_peer.ts";
 import { waitFor } from "../ipc/_waiting.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
+import { listenMutually } from "./_mutual_tls.ts";
 import type { ShareOptions } from "./_object_servant.ts";
 import { type ManagerStatus, type Registered, Server } from "./_server.ts";
 import { Session } from "./_session.ts";
@@ -36,6 +37,13 @@ export interface ManagerTlsOptions
   cert?: string;
   /** The private key of the certificate, as PEM. */
   key?: string;
+  /**
+   * Who serves asks clients for a certificate, which has to be of one of these
+   * roots, each as PEM.
+   *
+   * @default {undefined} clients need no certificate
+   */
+  clientCaCerts?: readonly string[];
 }
 
 /** Options of a {@linkcode Manager}. */
@@ -365,7 +373,7 @@ export class Manager implements AsyncDisposable {
       {
         gate: {
           ...peer,
-          ...(tls === undefined ? {} : { tls: serverTls(action, tls) }),
+          ...(tls === undefined ? {} : this.#gateTls(action, tls)),
           maxStrangers: this.#options.maxUnauthenticated ?? MAX_STRANGERS,
         },
         heartbeat,
@@ -384,6 +392,21 @@ export class Manager implements AsyncDisposable {
       ticket: () => ({ ...this.#ticket, address: reachable(server.address) }),
     });
     await session.connect({});
+  }
+
+  #gateTls(
+    action: string,
+    tls: ManagerTlsOptions,
+  ): Pick<GateOptions, "tls" | "listen"> {
+    const own = serverTls(action, tls);
+    const { clientCaCerts } = tls;
+    const address = this.#address;
+    if (clientCaCerts === undefined || "path" in address) return { tls: own };
+    return {
+      tls: own,
+      listen: (refused) =>
+        listenMutually(address, { ...own, clientCaCerts }, refused),
+    };
   }
 
   /**
@@ -577,6 +600,7 @@ export function checkOptions(
     );
   }
   checkInteger(action, "maxValues", maxValues, 1);
+  checkClientCaCerts(action, tls?.clientCaCerts);
   if (options.maxUnauthenticated !== undefined) {
     checkInteger(action, "maxUnauthenticated", options.maxUnauthenticated, 1);
   }
@@ -604,6 +628,17 @@ export function checkOptions(
     reconnectTimeout,
     maxValues,
   };
+}
+
+function checkClientCaCerts(action: string, texts: unknown): void {
+  const isList = texts === undefined || Array.isArray(texts) &&
+      texts.length > 0 && texts.every((text) => typeof text === "string");
+  if (isList) return;
+  throw new TypeError(
+    `Cannot ${action}: "tls.clientCaCerts" must be a list of texts in PEM, received ${
+      shown(texts)
+    }`,
+  );
 }
 
 function clientTls(

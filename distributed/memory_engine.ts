@@ -21,16 +21,17 @@ import {
 import { startTimer } from "../ipc/_timer.ts";
 import { Fences } from "./_fence.ts";
 import { startLapse } from "./_lapse.ts";
-import type {
-  Engine,
-  EngineCapabilities,
-  EngineLease,
-  EngineLock,
-  EngineNews,
-  EngineOutcome,
-  EngineResult,
-  EngineTask,
-  EngineWorker,
+import {
+  type Engine,
+  type EngineCapabilities,
+  type EngineLease,
+  type EngineLock,
+  type EngineNews,
+  type EngineOutcome,
+  type EngineResult,
+  type EngineTask,
+  type EngineWorker,
+  MEMORY_CAPABILITIES,
 } from "./engine.ts";
 
 /** How long a name may have no worker while others are there: a guess. */
@@ -102,12 +103,7 @@ interface NamedLock {
  */
 export class MemoryEngine implements Engine {
   /** What it can do. */
-  readonly capabilities: EngineCapabilities = {
-    durable: false,
-    clustered: false,
-    priorities: true,
-    cancelRunning: true,
-  };
+  readonly capabilities: EngineCapabilities = MEMORY_CAPABILITIES;
   /** Tells this engine from one that has taken its place. */
   readonly id: string = crypto.randomUUID();
   readonly #owners = new Map<string, Owner>();

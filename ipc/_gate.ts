@@ -26,6 +26,22 @@ export interface GateOptions extends PeerOptions {
   readonly tls?: ListenerTlsOptions;
   /** How many strangers there may be at a time. */
   readonly maxStrangers?: number;
+  /** Listens in another way; `refused` is for who does not get as far as this. */
+  readonly listen?: (refused: (error: Error) => void) => GateListener;
+}
+
+/** A socket that was accepted; `Deno.Conn` is one. */
+export interface GateSocket extends Socket {
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** What a gate needs of a listener; `Deno.Listener` is one. */
+export interface GateListener {
+  readonly addr: Deno.Addr;
+  accept(): Promise<GateSocket>;
+  close(): void;
+  ref(): void;
+  unref(): void;
 }
 
 /** Somebody who has proved themselves. */
@@ -53,7 +69,7 @@ const SHORTAGE_PAUSE = 100;
 
 /** See the file comment. It does not keep the program alive by itself. */
 export class Gate {
-  readonly #socket: Deno.Listener<Deno.Conn>;
+  readonly #socket: GateListener;
   readonly address: ListenerAddress;
   readonly #peer: Peer;
   readonly #maxStrangers: number;
@@ -74,7 +90,9 @@ export class Gate {
     this.#peer = new Peer("listen", "listener", address, options);
     this.#maxStrangers = options.maxStrangers ?? MAX_STRANGERS;
     this.#events = events;
-    this.#socket = listen(address, options.tls);
+    this.#socket = options.listen?.((error) => {
+      if (!this.#closed) events.refused(error, undefined);
+    }) ?? listen(address, options.tls);
     this.address = addressOf(this.#socket.addr) ?? address;
     resourceOpened(this, `listener on ${showAddress(this.address)}`);
     this.gone = this.#run();
@@ -119,7 +137,7 @@ export class Gate {
     }
   }
 
-  async #meet(conn: Deno.Conn): Promise<void> {
+  async #meet(conn: GateSocket): Promise<void> {
     const address = addressOf(conn.remoteAddr);
     const stranger = new AbortController();
     this.#makeRoom();

@@ -9,7 +9,9 @@ import {
 } from "@std/assert";
 import type { TcpAddress } from "../../ipc/_address.ts";
 import { ConnectionClosedError, WorkerLostError } from "../../ipc/errors.ts";
+import { Lock } from "../../ipc/lock.ts";
 import { Queue } from "../../ipc/queue.ts";
+import { Value } from "../../ipc/value.ts";
 import { Manager, type ManagerOptions } from "../../distributed/manager.ts";
 import { RemotePool } from "../../distributed/remote_pool.ts";
 import type { RemoteQueue } from "../../distributed/remote_queue.ts";
@@ -85,6 +87,27 @@ Deno.test("three workers make 1000 squares, and one of them is killed", async ()
   assertEquals([...squares].reduce((a, b) => a + b), 332_833_500);
   queue.shutdown();
   for (const worker of workers.slice(1)) await bounded(worker.line("done"));
+});
+
+Deno.test("a lock of eight processes never has two holders, and its fences rise", async () => {
+  const lock = new Lock();
+  const state = new Map<string, number>();
+  const fences: number[] = [];
+  const count = new Value("i32", 0);
+  await using served = await Served.start({
+    getLock: () => lock,
+    getState: () => state,
+    getFences: () => fences,
+    getCount: () => count,
+  });
+  await using stack = new AsyncDisposableStack();
+  const sides = Array.from(
+    { length: 8 },
+    () => stack.use(new Side("locker", portOf(served), ["25"])),
+  );
+  for (const side of sides) await bounded(side.line("done"));
+  assertEquals([fences.length, count.value], [200, 200]);
+  assert(fences.every((fence, i) => i === 0 || fence > fences[i - 1]!));
 });
 
 Deno.test("RemotePool maps by workers in other processes, and one is killed", async () => {
