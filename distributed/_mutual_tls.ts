@@ -34,6 +34,7 @@ interface NodeTlsServer {
     listener: (socket: NodeTlsSocket) => void,
   ): unknown;
   on(event: "tlsClientError", listener: (error: Error) => void): unknown;
+  on(event: "listening", listener: () => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
@@ -99,8 +100,12 @@ export function listenMutually(
         { cause: error },
       ),
     ));
+  const listening = Promise.withResolvers<void>();
+  listening.promise.catch(() => {}); // Whoever waits for it is told.
+  server.on("listening", () => listening.resolve());
   server.on("error", (error) => {
     accepted.end(() => error);
+    listening.reject(error);
     refused(error);
   });
   // It tells only later where it listens, and that it cannot: this does at once.
@@ -109,6 +114,7 @@ export function listenMutually(
   server.unref();
   return {
     addr,
+    ready: listening.promise,
     accept: async () => (await accepted.get({}))!, // There is no time limit.
     close: () => {
       accepted.end(closed);

@@ -181,6 +181,11 @@ export class Server implements Host, Servant {
     return this.#gate.address;
   }
 
+  /** Resolves when it can be reached. */
+  get ready(): Promise<void> {
+    return this.#gate.ready;
+  }
+
   hold(): void {
     this.#gate.hold();
   }

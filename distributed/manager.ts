@@ -392,6 +392,12 @@ export class Manager implements AsyncDisposable {
       ticket: () => ({ ...this.#ticket, address: reachable(server.address) }),
     });
     await session.connect({});
+    server.hold(); // The program waits for this.
+    try {
+      await server.ready;
+    } finally {
+      server.release();
+    }
   }
 
   #gateTls(

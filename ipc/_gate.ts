@@ -38,6 +38,8 @@ export interface GateSocket extends Socket {
 /** What a gate needs of a listener; `Deno.Listener` is one. */
 export interface GateListener {
   readonly addr: Deno.Addr;
+  /** Resolves when it listens, where that takes a moment. */
+  readonly ready?: Promise<void>;
   accept(): Promise<GateSocket>;
   close(): void;
   ref(): void;
@@ -96,6 +98,11 @@ export class Gate {
     this.address = addressOf(this.#socket.addr) ?? address;
     resourceOpened(this, `listener on ${showAddress(this.address)}`);
     this.gone = this.#run();
+  }
+
+  /** Resolves when it listens; rejects where that fails later than at once. */
+  get ready(): Promise<void> {
+    return this.#socket.ready ?? Promise.resolve();
   }
 
   /** How many are about to prove themselves. */
