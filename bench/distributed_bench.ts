@@ -166,15 +166,20 @@ if (import.meta.main) {
         `clients ${CLIENTS} ${CLIENT_CALLS}`,
         all,
       ),
-      timed(
-        OURS,
-        all,
-        () =>
-          Promise.all(clients.map((client) => client.time(`${CLIENT_CALLS}`))),
+      ...[1, WIDTH].map((width) =>
+        timed(
+          width === 1 ? OURS : `${OURS}, ${width} in flight`,
+          all,
+          () =>
+            Promise.all(
+              clients.map((one) => one.time(`${CLIENT_CALLS} ${width}`)),
+            ),
+        )
       ),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 3);
+    printRatio(rows, `${OURS}, ${WIDTH} in flight`, PYTHON, 3);
   }
   await manager.shutdown();
 }
