@@ -60,6 +60,7 @@
  * @module
  */
 
+export * from "./distributed/mod.ts";
 export * from "./ipc/mod.ts";
 export * from "./pool/mod.ts";
 export * from "./process/mod.ts";

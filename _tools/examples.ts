@@ -29,7 +29,18 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   event_server: "A server with an event loop for each core",
   subprocess_call: "A command and its exit code",
   subprocess_communicate: "Three lines for an interactive program",
+  task_master: "Tasks and results over the network: the master",
+  task_worker: "Tasks and results over the network: the worker",
+  lost_worker: "One of two workers is killed, and no result is missing",
 };
+
+/** Those that run at the same time as another one, as programs of their own. */
+const PARTNERS: Readonly<Record<string, string>> = {
+  task_worker: "task_master",
+};
+
+/** The port that both use, where it is free. */
+const PORT = 5000;
 
 /** How long one example may take, in milliseconds. */
 const DEADLINE = 60_000;
@@ -68,12 +79,13 @@ async function main(selected: string[], speed: string): Promise<number> {
   for (const name of selected) {
     if (!Object.hasOwn(EXAMPLES, name)) refuse(`No such example: ${name}`);
   }
-  const names = selected.length > 0 ? selected : Object.keys(EXAMPLES);
+  const wanted = selected.length > 0 ? selected : Object.keys(EXAMPLES);
+  const names = [...new Set(wanted.map((name) => PARTNERS[name] ?? name))];
   const start = performance.now();
   const failures: string[] = [];
   for (const name of names) {
     console.log(`== ${name}.ts: ${EXAMPLES[name]} ==`);
-    const failure = await run(name, speed);
+    const failure = await runAll(name, speed);
     if (failure !== null) {
       failures.push(`${name} (${failure})`);
       console.error(`${name} failed: ${failure}`);
@@ -96,10 +108,39 @@ async function main(selected: string[], speed: string): Promise<number> {
   return 1;
 }
 
+/** Runs an example, and its partners beside it. */
+async function runAll(name: string, speed: string): Promise<string | null> {
+  const partners = Object.keys(PARTNERS).filter((one) =>
+    PARTNERS[one] === name
+  );
+  if (partners.length === 0) return await run(name, [`--speed=${speed}`]);
+  const args = [String(freePort(PORT)), `--speed=${speed}`];
+  const failures = await Promise.all(
+    [name, ...partners].map(async (one) => {
+      const failure = await run(one, args);
+      return failure === null ? null : `${one}: ${failure}`;
+    }),
+  );
+  return failures.find((failure) => failure !== null) ?? null;
+}
+
+/** The port, or another one if it is taken. */
+function freePort(port: number): number {
+  for (const wanted of [port, 0]) {
+    try {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: wanted });
+      return listener.addr.port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error("No port is free");
+}
+
 /** Runs one example on this terminal; gives what went wrong, or `null`. */
-async function run(name: string, speed: string): Promise<string | null> {
+async function run(name: string, args: string[]): Promise<string | null> {
   const program = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", `examples/${name}.ts`, `--speed=${speed}`],
+    args: ["run", "--allow-all", `examples/${name}.ts`, ...args],
     cwd: ROOT,
     stdin: "null",
     stdout: "inherit",

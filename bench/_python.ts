@@ -9,7 +9,8 @@ import { Peer, peerContender } from "./_peer.ts";
 export type PythonProgram =
   | "python_peer.py"
   | "python_pools.py"
-  | "python_commands.py";
+  | "python_commands.py"
+  | "python_managers.py";
 
 /** A running Python program. */
 export class PythonPeer implements AsyncDisposable {

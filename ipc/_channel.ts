@@ -108,6 +108,11 @@ export class Channel {
     return this.#out.pos === 0 && (this.#inFlight === undefined || this.#taken);
   }
 
+  /** How many bytes are not wholly written. */
+  get unsentBytes(): number {
+    return this.#out.pos + (this.#inFlight?.length ?? 0);
+  }
+
   /** Passes over the next `count` frames: they came another way. */
   skip(count: number): void {
     this.#skip += count;
@@ -223,6 +228,10 @@ export class Channel {
           end -= start;
           start = 0;
         }
+        // What these frames have led to leaves first: whoever waits for it gets it
+        // earlier by the time that asking for more takes.
+        await undefined;
+        await undefined;
         const count = await this.#stream.read(buffer.subarray(end));
         if (count === null || this.#closed) break;
         end += count;

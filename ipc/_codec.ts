@@ -202,17 +202,17 @@ class Encoder {
   #depth = 0;
   #foreign = false;
   #isKnown: EncodeOptions["isKnown"];
+  #isShared: EncodeOptions["isShared"];
   busy = false;
 
   encode(
     value: unknown,
-    foreign: boolean,
-    lend: boolean,
-    isKnown: EncodeOptions["isKnown"],
+    { foreign = false, lend = false, isKnown, isShared }: EncodeOptions,
   ): Encoded {
     this.busy = true;
     this.#foreign = foreign;
     this.#isKnown = isKnown;
+    this.#isShared = isShared;
     try {
       this.#value(value);
       const handles = this.#handles ?? NO_HANDLES;
@@ -346,8 +346,16 @@ class Encoder {
     if (known < 0) this.#text(key);
   }
 
+  #handle(value: Handle): void {
+    const handles = this.#handles ??= [];
+    this.#out.u8(Tag.Handle);
+    this.#out.varint(handles.length);
+    handles.push(value);
+  }
+
   #special(value: object, prototype: unknown): void {
     const out = this.#out;
+    if (this.#isShared?.(value)) return this.#handle(value as Handle);
     if (this.#foreign && (handle in value || parts in value)) {
       throw new Unsendable(
         value,
@@ -363,11 +371,7 @@ class Encoder {
           `is ${shown(value)} that only looks like a shared object`,
         );
       }
-      const handles = this.#handles ??= [];
-      out.u8(Tag.Handle);
-      out.varint(handles.length);
-      handles.push(value as Handle);
-      return;
+      return this.#handle(value as Handle);
     }
     if (parts in value) {
       let number: number;
@@ -524,6 +528,11 @@ export interface EncodeOptions {
   transfer?: readonly ArrayBuffer[] | undefined;
   /** Whether it is for another program: objects of this one stay here. */
   foreign?: boolean;
+  /**
+   * What goes to other programs as a reference: it is among the handles, and how
+   * it is named there is the caller's affair.
+   */
+  isShared?: (object: object) => boolean;
   /** Tells handles from what only looks like one. */
   isKnown?: (object: Handle) => boolean;
   /** Whether the bytes are only needed until the next call. */
@@ -540,12 +549,7 @@ export function encode(value: unknown, options: EncodeOptions = {}): Encoded {
   checkTransfer(options.transfer);
   let encoded: Encoded;
   try {
-    encoded = encoder.encode(
-      value,
-      options.foreign === true,
-      options.lend === true,
-      options.isKnown,
-    );
+    encoded = encoder.encode(value, options);
   } catch (error) {
     const root = options.root ?? "value";
     if (error instanceof Unsendable) {
@@ -635,6 +639,13 @@ export interface DecodeOptions {
   errorClass?: ErrorClassLookup | undefined;
   /** Whether it comes from another program, which makes no objects here. */
   foreign?: boolean;
+  /**
+   * How many items and fields there may be in all: a few bytes are as many of
+   * them, which take more memory here.
+   *
+   * @default {Infinity}
+   */
+  maxValues?: number;
 }
 
 const NO_BYTES = new ByteReader(new Uint8Array());
@@ -646,6 +657,8 @@ class Decoder {
   #refs: unknown[] = [];
   #keys: string[] = [];
   #depth = 0;
+  /** How many items and fields may still come. */
+  #left = Infinity;
   busy = false;
 
   decode(bytes: Uint8Array, options: DecodeOptions): unknown {
@@ -653,6 +666,7 @@ class Decoder {
     try {
       const input = this.#in = new ByteReader(bytes);
       this.#options = options;
+      this.#left = options.maxValues ?? Infinity;
       const value = this.value();
       if (input.pos !== bytes.length) {
         throw new SerializationError("Cannot decode: bytes are left over");
@@ -743,6 +757,12 @@ class Decoder {
   #count(): number {
     const count = this.#in.varint();
     if (count > this.#in.bytes.length - this.#in.pos) this.#corrupt("count");
+    this.#left -= count;
+    if (this.#left < 0) {
+      throw new SerializationError(
+        `Cannot decode: it has more than ${this.#options.maxValues} items and fields`,
+      );
+    }
     return count;
   }
 

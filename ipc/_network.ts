@@ -29,7 +29,7 @@ export interface ClientTlsOptions {
   caCerts?: readonly string[];
   /**
    * A certificate for a server that asks for one, as PEM. A `Listener` does
-   * not, as Deno has no way to check it; a TLS proxy before it may.
+   * not; a `Manager` may, and a TLS proxy.
    */
   cert?: string;
   /** The private key of the certificate, as PEM. */
@@ -121,7 +121,7 @@ async function unlessAborted(
  * Short messages leave at once; a peer whose machine is gone is noticed. Deno
  * does not offer this for connections that are TLS from the start.
  */
-export function tune(conn: Deno.Conn): void {
+export function tune(conn: object): void {
   if (!("setNoDelay" in conn)) return;
   const tcp = conn as Deno.TcpConn; // Only these have it.
   try {

@@ -6,7 +6,7 @@ import { isLocal, type ListenerAddress, showAddress } from "./_address.ts";
 import { MAX_FRAME } from "./_channel.ts";
 import { checkKey, handshake, importKey, type Role } from "./_handshake.ts";
 import { checkInteger, checkNonNegative, shown } from "./_options.ts";
-import { type Socket, SocketEnd } from "./_socket_end.ts";
+import type { MessageLimits, Socket } from "./_socket_end.ts";
 import { startTimer } from "./_timer.ts";
 import { TimeoutError } from "./errors.ts";
 
@@ -45,6 +45,12 @@ export interface PeerOptions {
 
 const MAX_MESSAGE = 1 << 26;
 const HANDSHAKE_TIMEOUT = 10_000;
+
+/** A stream whose other side has proved itself. */
+export interface Met {
+  readonly socket: Socket;
+  readonly limits: MessageLimits;
+}
 
 /** One side of connections to come. */
 export class Peer {
@@ -91,7 +97,7 @@ export class Peer {
    * Shakes hands; closes the socket if that fails, takes too long, or is
    * aborted.
    */
-  async meet(socket: Socket, signal: AbortSignal): Promise<SocketEnd> {
+  async meet(socket: Socket, signal: AbortSignal): Promise<Met> {
     let over: { reason: unknown } | undefined;
     const giveUp = (reason: unknown) => {
       over ??= { reason };
@@ -119,7 +125,7 @@ export class Peer {
         maxMessage: this.#maxMessage,
       });
       if (over !== undefined) throw over.reason;
-      return new SocketEnd(socket, { received: this.#maxMessage, sent });
+      return { socket, limits: { received: this.#maxMessage, sent } };
     } catch (error) {
       giveUp(error);
       throw over!.reason;

@@ -31,6 +31,8 @@ export const HandleNumber = {
   Value: 18,
   SharedArray: 19,
   ShareableList: 20,
+  /** A proxy of an object that a manager shares. */
+  Proxy: 21,
 } as const;
 
 /** How an operation ended. */

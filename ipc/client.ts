@@ -1,13 +1,12 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { type ListenerAddress, parseAddress, showAddress } from "./_address.ts";
-import { type ClientTlsOptions, connect } from "./_network.ts";
+import type { ListenerAddress } from "./_address.ts";
+import { Dialer } from "./_dial.ts";
+import type { ClientTlsOptions } from "./_network.ts";
 import { checkWait, type WaitOptions } from "./_options.ts";
-import { Peer, type PeerOptions } from "./_peer.ts";
-import type { SocketEnd } from "./_socket_end.ts";
-import { waitFor } from "./_waiting.ts";
+import type { PeerOptions } from "./_peer.ts";
+import { SocketEnd } from "./_socket_end.ts";
 import { type Connection, makeConnection } from "./connection.ts";
-import { TimeoutError } from "./errors.ts";
 
 /**
  * Options of {@linkcode Client}. The `timeout` is for all of it; without one the
@@ -73,32 +72,7 @@ export async function Client<T = unknown>(
   address: ListenerAddress | string,
   options: ClientOptions = {},
 ): Promise<Connection<T>> {
-  const { timeout } = checkWait("connect", options);
-  const target = parseAddress("connect", address);
-  if ("port" in target && target.port === 0) {
-    throw new RangeError(
-      `Cannot connect: "port" must be that of a listener, received 0`,
-    );
-  }
-  const peer = new Peer("connect", "client", target, options);
-  const meet = async (stop: AbortSignal): Promise<SocketEnd> =>
-    await peer.meet(await connect(target, options.tls, stop), stop);
-  const end = await waitFor<SocketEnd>(options, (waiter) => {
-    const stop = new AbortController();
-    const meeting = meet(stop.signal);
-    meeting.then(waiter.resolve, waiter.reject);
-    return () => {
-      stop.abort();
-      // It may have come about in the same moment.
-      meeting.then((end) => end.close(), () => {});
-    };
-  });
-  if (end === undefined) {
-    throw new TimeoutError(
-      `Cannot connect: no connection to ${
-        showAddress(target)
-      } within ${timeout} ms`,
-    );
-  }
-  return makeConnection<T>(end);
+  const wait = checkWait("connect", options);
+  const { socket, limits } = await new Dialer(address, options).dial(wait);
+  return makeConnection<T>(new SocketEnd(socket, limits));
 }

@@ -231,6 +231,28 @@ export class InvalidStateError extends Error {
   }
 }
 
+/**
+ * A lease is over: its time was up, or its holder was gone, and what was leased
+ * may be somebody else's by now. What was to be done with it was not done.
+ */
+export class LeaseLostError extends InvalidStateError {
+  static {
+    this.prototype.name = "LeaseLostError";
+  }
+
+  /** The number of the lease, or -1 when it is not known. */
+  readonly fence: number;
+
+  /** Creates the error; `fence` is the number of the lease. */
+  constructor(
+    message: string,
+    options: ErrorOptions & { fence?: number } = {},
+  ) {
+    super(message, options);
+    this.fence = options.fence ?? -1;
+  }
+}
+
 /** A Deno permission is missing; `flag` is the command line flag to add. */
 export class PermissionNeededError extends Error {
   static {

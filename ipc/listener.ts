@@ -4,25 +4,18 @@ import {
   ANY_LOCAL_PORT,
   type ListenerAddress,
   parseAddress,
-  showAddress,
 } from "./_address.ts";
+import { type Admitted, Gate } from "./_gate.ts";
 import { Inbox } from "./_inbox.ts";
-import { resourceClosed, resourceOpened } from "./_live.ts";
-import {
-  addressOf,
-  listen,
-  type ListenerTlsOptions,
-  tune,
-} from "./_network.ts";
+import type { ListenerTlsOptions } from "./_network.ts";
 import {
   checkInteger,
   checkWait,
   shown,
   type WaitOptions,
 } from "./_options.ts";
-import { Peer, type PeerOptions } from "./_peer.ts";
-import type { SocketEnd } from "./_socket_end.ts";
-import { startTimer } from "./_timer.ts";
+import type { PeerOptions } from "./_peer.ts";
+import { SocketEnd } from "./_socket_end.ts";
 import { type Connection, makeConnection } from "./connection.ts";
 import { ClosedError, ConnectionClosedError, TimeoutError } from "./errors.ts";
 
@@ -58,13 +51,6 @@ export interface ListenerOptions extends PeerOptions {
 }
 
 const BACKLOG = 128;
-/**
- * So many may be about to prove who they are. That takes a few round trips, so
- * that among more the oldest is none to wait for.
- */
-const MAX_STRANGERS = 128;
-/** How long to wait for descriptors when they have run out: a guess. */
-const SHORTAGE_PAUSE = 100;
 
 interface Accepted {
   readonly end: SocketEnd;
@@ -105,16 +91,9 @@ interface Accepted {
  */
 export class Listener<T = unknown>
   implements AsyncIterable<Connection<T>>, Disposable, AsyncDisposable {
-  readonly #socket: Deno.Listener<Deno.Conn>;
-  readonly #address: ListenerAddress;
-  readonly #peer: Peer;
+  readonly #gate: Gate;
   readonly #backlog: number;
-  readonly #onReject: ListenerOptions["onReject"];
-  /** Who has not proved yet who they are, the oldest first. */
-  readonly #strangers = new Set<AbortController>();
   readonly #accepted = new Inbox<Accepted>();
-  readonly #running: Promise<void>;
-  #accepting = 0;
   #closed = false;
   #lastAccepted: ListenerAddress | undefined;
 
@@ -136,7 +115,7 @@ export class Listener<T = unknown>
         }`,
       );
     }
-    const { tls, backlog = BACKLOG, onReject } = options;
+    const { backlog = BACKLOG, onReject } = options;
     const address = parseAddress(action, options.address ?? ANY_LOCAL_PORT);
     checkInteger(action, "backlog", backlog, 1);
     if (onReject !== undefined && typeof onReject !== "function") {
@@ -146,18 +125,16 @@ export class Listener<T = unknown>
         }`,
       );
     }
-    this.#peer = new Peer(action, "listener", address, options);
     this.#backlog = backlog;
-    this.#onReject = onReject;
-    this.#socket = listen(address, tls);
-    this.#address = addressOf(this.#socket.addr) ?? address;
-    resourceOpened(this, `listener on ${showAddress(this.#address)}`);
-    this.#running = this.#run();
+    this.#gate = new Gate(address, options, {
+      admitted: (admitted) => this.#admitted(admitted),
+      refused: (error, address) => onReject?.(error, address),
+    });
   }
 
   /** Where it listens; has the port that was free. */
   get address(): ListenerAddress {
-    return this.#address;
+    return this.#gate.address;
   }
 
   /**
@@ -184,12 +161,12 @@ export class Listener<T = unknown>
    */
   async accept(options?: WaitOptions): Promise<Connection<T>> {
     const wait = checkWait("accept", options);
-    if (this.#accepting++ === 0) this.#socket.ref();
+    this.#gate.hold();
     let accepted: Accepted | undefined;
     try {
       accepted = await this.#accepted.get(wait);
     } finally {
-      if (--this.#accepting === 0) this.#socket.unref();
+      this.#gate.release();
     }
     if (accepted === undefined) {
       throw new TimeoutError(
@@ -226,12 +203,9 @@ export class Listener<T = unknown>
     this.#closed = true;
     const error = () =>
       new ClosedError("Cannot accept: the listener is closed");
-    this.#socket.close();
-    resourceClosed(this);
-    for (const stranger of this.#strangers) stranger.abort(error());
+    this.#gate.close();
     this.#accepted.end(error);
     for (const { end } of this.#accepted.clear()) end.close();
-    if ("path" in this.#address) removeSocket(this.#address.path);
   }
 
   /** The same as {@linkcode Listener.close}. */
@@ -242,68 +216,19 @@ export class Listener<T = unknown>
   /** Stops listening, and waits until the address can be taken again. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    this.#socket.ref(); // The program waits for this.
-    await this.#running;
+    this.#gate.hold(); // The program waits for this.
+    await this.#gate.gone;
   }
 
-  async #run(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        this.#meet(await this.#socket.accept());
-      } catch {
-        if (this.#closed) return;
-        // Descriptors have run out: some will be given back.
-        await new Promise<void>((resolve) =>
-          startTimer(resolve, SHORTAGE_PAUSE, { unref: true })
-        );
-      }
+  #admitted({ socket, limits, address }: Admitted): void {
+    const end = new SocketEnd(socket, limits);
+    if (this.#accepted.length < this.#backlog) {
+      this.#accepted.put({ end, address });
+      return;
     }
-  }
-
-  async #meet(conn: Deno.Conn): Promise<void> {
-    const address = addressOf(conn.remoteAddr);
-    const stranger = new AbortController();
-    this.#makeRoom();
-    this.#strangers.add(stranger);
-    try {
-      // What has not proved itself holds nothing up.
-      conn.unref();
-      tune(conn);
-      const end = await this.#peer.meet(conn, stranger.signal);
-      if (this.#closed) end.close();
-      else if (this.#accepted.length < this.#backlog) {
-        this.#accepted.put({ end, address });
-      } else {
-        end.close();
-        throw new ConnectionClosedError(
-          `Cannot accept: ${this.#backlog} others wait for accept() already`,
-        );
-      }
-    } catch (error) {
-      // The handshake fails with errors only.
-      if (!this.#closed) this.#onReject?.(error as Error, address);
-    } finally {
-      this.#strangers.delete(stranger);
-    }
-  }
-
-  #makeRoom(): void {
-    if (this.#strangers.size < MAX_STRANGERS) return;
-    const [oldest] = this.#strangers;
-    this.#strangers.delete(oldest!);
-    oldest!.abort(
-      new ConnectionClosedError(
-        `Cannot accept: ${MAX_STRANGERS} others came before the other side had proved itself`,
-      ),
+    end.close();
+    throw new ConnectionClosedError(
+      `Cannot accept: ${this.#backlog} others wait for accept() already`,
     );
-  }
-}
-
-function removeSocket(path: string): void {
-  if (path.startsWith("\0")) return; // A name without a file.
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

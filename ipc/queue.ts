@@ -103,6 +103,12 @@ function typeOf(constructor: unknown): QueueType {
 /** The reference of a queue, for what a class adds. */
 export let referenceOf: <T>(queue: Queue<T>) => Reference;
 
+/** Takes the first item if its memory is within reach and one is there. */
+export let takeNow: <T>(queue: Queue<T>) => { value: T } | undefined;
+
+/** Puts an item if the queue's memory is within reach and there is room. */
+export let putNow: <T>(queue: Queue<T>, item: T) => boolean;
+
 function ended(action: "put" | "get"): Error {
   return new QueueShutDownError(
     `Cannot ${action}: the queue is shut down${
@@ -156,6 +162,16 @@ export class Queue<T = unknown>
   static {
     defineQueue(this, { number: HandleNumber.Queue, kind: QueueKind.Fifo });
     referenceOf = (queue) => queue.#reference;
+    takeNow = (queue) => {
+      checkOpen(queue.#reference, "get from the queue");
+      return queue.#core?.tryGet(queue.#unpack);
+    };
+    putNow = (queue, item) => {
+      checkOpen(queue.#reference, "put to the queue");
+      const packet = queue.#tryPut(item);
+      if (packet !== undefined) hub.dropPacket(packet);
+      return packet === undefined;
+    };
   }
 
   readonly #reference: Reference;

@@ -28,6 +28,16 @@ export interface TaskContext {
 
 let current: TaskContext | undefined;
 
+/** Tells who runs where several run at the same time. */
+let source: (() => TaskContext | undefined) | undefined;
+
+/** Says who tells who runs. For workers only. */
+export function setTaskContextSource(
+  get: () => TaskContext | undefined,
+): void {
+  source = get;
+}
+
 /** Sets who runs. For workers only. */
 export function setTaskContext(context: TaskContext | undefined): void {
   current = context;
@@ -57,7 +67,8 @@ export function setTaskContext(context: TaskContext | undefined): void {
  * ```
  */
 export function taskContext(): TaskContext {
-  if (current !== undefined) return current;
+  const context = source?.() ?? current;
+  if (context !== undefined) return context;
   throw new InvalidStateError(
     "Cannot get the task context: no task of a pool runs here",
   );

@@ -579,3 +579,45 @@ Deno.test("examples/subprocess_communicate.ts prints what the program said", asy
   assertMatch(lines.at(-1)!, /^Exit code: \d+$/);
   if (lines[1]?.startsWith("There is no")) assert(output.includes("It is 42."));
 });
+
+Deno.test("examples/task_master.ts has its tasks done by task_worker.ts", async () => {
+  // The tool runs both, each as a program of its own.
+  const { code, stdout, stderr } = await run(
+    "_tools/examples.ts",
+    "task_worker",
+    "--speed=100",
+  );
+  assertEquals({ code, stderr }, { code: 0, stderr: "" }, stdout);
+  const lines = linesOf(stdout).slice(1, -2);
+  const master = lines.filter((line) => /^(Put|Try|Result|master)/.test(line));
+  const worker = lines.filter((line) => /^(Conn|run|task|work)/.test(line));
+  assertEquals(master.length + worker.length, lines.length, stdout);
+  const numbers = master.slice(0, 10)
+    .map((line) => numberIn(line, /^Put task (\d+)\.\.\.$/));
+  assertEquals(master.slice(10), [
+    "Try get results...",
+    ...numbers.map((n) => `Result: ${n} * ${n} = ${n * n}`),
+    "master exit.",
+  ]);
+  assertEquals(worker, [
+    "Connect to server 127.0.0.1...",
+    ...numbers.map((n) => `run task ${n} * ${n}...`),
+    "worker exit.",
+  ]);
+});
+
+Deno.test("examples/lost_worker.ts loses no result with a worker", async () => {
+  const lines = linesOf(await outputOf("lost_worker"));
+  const results = lines.filter((line) => line.includes(" = "));
+  assertEquals(
+    results,
+    Array.from({ length: 10 }, (_, i) => {
+      const n = i + 1;
+      return `${n} * ${n} = ${n * n}`;
+    }),
+  );
+  assert(lines.includes("doomed was killed"));
+  const [lost] = lines.filter((line) => line.startsWith("doomed: run task"));
+  const n = numberIn(lost, /^doomed: run task (\d+) \(attempt 1\)$/);
+  assert(lines.includes(`other: run task ${n} (attempt 2)`), lines.join("\n"));
+});

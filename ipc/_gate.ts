@@ -1,0 +1,186 @@
+// Copyright 2026 the multitask authors. MIT license.
+// The way in: accepts sockets at an address and lets those in who prove
+// themselves. What becomes of them is the caller's affair.
+//
+//   socket comes --> stranger --handshake--> admitted
+//                       \--wrong, late, left, crowded out--> refused
+//
+// At most so many are strangers at a time: one more, and the oldest has to go,
+// so that whoever is silent keeps nobody out who answers.
+
+import { type ListenerAddress, showAddress } from "./_address.ts";
+import { resourceClosed, resourceOpened } from "./_live.ts";
+import {
+  addressOf,
+  listen,
+  type ListenerTlsOptions,
+  tune,
+} from "./_network.ts";
+import { Peer, type PeerOptions } from "./_peer.ts";
+import type { MessageLimits, Socket } from "./_socket_end.ts";
+import { startTimer } from "./_timer.ts";
+import { ConnectionClosedError } from "./errors.ts";
+
+/** How a gate lets in. Options that users give are checked by it. */
+export interface GateOptions extends PeerOptions {
+  readonly tls?: ListenerTlsOptions;
+  /** How many strangers there may be at a time. */
+  readonly maxStrangers?: number;
+  /** Listens in another way; `refused` is for who does not get as far as this. */
+  readonly listen?: (refused: (error: Error) => void) => GateListener;
+}
+
+/** A socket that was accepted; `Deno.Conn` is one. */
+export interface GateSocket extends Socket {
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** What a gate needs of a listener; `Deno.Listener` is one. */
+export interface GateListener {
+  readonly addr: Deno.Addr;
+  /** Resolves when it listens, where that takes a moment. */
+  readonly ready?: Promise<void>;
+  accept(): Promise<GateSocket>;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** Somebody who has proved themselves. */
+export interface Admitted {
+  readonly socket: Socket;
+  readonly limits: MessageLimits;
+  /** Where they come from; clients of Unix sockets come from nowhere. */
+  readonly address: ListenerAddress | undefined;
+}
+
+/** What a gate tells. */
+export interface GateEvents {
+  /** May throw: then that is why it is refused after all. */
+  admitted(admitted: Admitted): void;
+  refused(error: Error, address: ListenerAddress | undefined): void;
+}
+
+/**
+ * So many may be about to prove who they are. That takes a few round trips, so
+ * that among more the oldest is none to wait for.
+ */
+export const MAX_STRANGERS = 128;
+/** How long to wait for descriptors when they have run out: a guess. */
+const SHORTAGE_PAUSE = 100;
+
+/** See the file comment. It does not keep the program alive by itself. */
+export class Gate {
+  readonly #socket: GateListener;
+  readonly address: ListenerAddress;
+  readonly #peer: Peer;
+  readonly #maxStrangers: number;
+  readonly #events: GateEvents;
+  /** The oldest first. */
+  readonly #strangers = new Set<AbortController>();
+  /** Resolves when the address can be taken again. */
+  readonly gone: Promise<void>;
+  #holds = 0;
+  #closed = false;
+
+  /** Listens from now on. */
+  constructor(
+    address: ListenerAddress,
+    options: GateOptions,
+    events: GateEvents,
+  ) {
+    this.#peer = new Peer("listen", "listener", address, options);
+    this.#maxStrangers = options.maxStrangers ?? MAX_STRANGERS;
+    this.#events = events;
+    this.#socket = options.listen?.((error) => {
+      if (!this.#closed) events.refused(error, undefined);
+    }) ?? listen(address, options.tls);
+    this.address = addressOf(this.#socket.addr) ?? address;
+    resourceOpened(this, `listener on ${showAddress(this.address)}`);
+    this.gone = this.#run();
+  }
+
+  /** Resolves when it listens; rejects where that fails later than at once. */
+  get ready(): Promise<void> {
+    return this.#socket.ready ?? Promise.resolve();
+  }
+
+  /** How many are about to prove themselves. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
+  /** Keeps the program alive until {@linkcode Gate.release}. Counts. */
+  hold(): void {
+    if (this.#holds++ === 0) this.#socket.ref();
+  }
+
+  release(): void {
+    if (--this.#holds === 0 && !this.#closed) this.#socket.unref();
+  }
+
+  /** Stops listening, and drops strangers. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    resourceClosed(this);
+    const error = new ConnectionClosedError("Cannot accept: it is closed");
+    for (const stranger of this.#strangers) stranger.abort(error);
+    if ("path" in this.address) removeSocket(this.address.path);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        this.#meet(await this.#socket.accept());
+      } catch {
+        if (this.#closed) return;
+        // Descriptors have run out: some will be given back.
+        await new Promise<void>((resolve) =>
+          startTimer(resolve, SHORTAGE_PAUSE, { unref: true })
+        );
+      }
+    }
+  }
+
+  async #meet(conn: GateSocket): Promise<void> {
+    const address = addressOf(conn.remoteAddr);
+    const stranger = new AbortController();
+    this.#makeRoom();
+    this.#strangers.add(stranger);
+    try {
+      // What has not proved itself holds nothing up.
+      conn.unref();
+      tune(conn);
+      const met = await this.#peer.meet(conn, stranger.signal);
+      if (this.#closed) met.socket.close();
+      else this.#events.admitted({ ...met, address });
+    } catch (error) {
+      // The handshake fails with errors only.
+      if (!this.#closed) this.#events.refused(error as Error, address);
+    } finally {
+      this.#strangers.delete(stranger);
+    }
+  }
+
+  #makeRoom(): void {
+    if (this.#strangers.size < this.#maxStrangers) return;
+    const [oldest] = this.#strangers;
+    this.#strangers.delete(oldest!);
+    oldest!.abort(
+      new ConnectionClosedError(
+        `Cannot accept: ${this.#maxStrangers} others came before the other side had proved itself`,
+      ),
+    );
+  }
+}
+
+function removeSocket(path: string): void {
+  if (path.startsWith("\0")) return; // A name without a file.
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
