@@ -179,6 +179,10 @@ export interface RunOptions extends PopenOptions {
    * What to write to its stdin: text, bytes, a file (a URL or `{ path }`), a
    * stream, an iterable of chunks, or what another command wrote (a `Popen`, a
    * `CompletedProcess`).
+   *
+   * That it is not read is no error. A descendant that keeps stdin open and does
+   * not read holds up the write, and with it the end of the program, but not the
+   * call.
    */
   input?: CommandInput;
   /**

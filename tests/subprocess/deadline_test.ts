@@ -28,11 +28,11 @@ import {
   until,
 } from "./_commands.ts";
 
-/** Short bounds for what is to be bounded. */
-const BOUNDS = { timeout: 150, killGrace: 150, drain: 50 };
+/** Short bounds for what is to be bounded; time for what comes before. */
+const BOUNDS = { timeout: 500, killGrace: 150, drain: 50 };
 
 /** The same for a command that ends by itself before. */
-const DEADLINE = { timeout: 150, killGrace: 150 };
+const DEADLINE = { timeout: 500, killGrace: 150 };
 
 const text = { captureOutput: true, text: true } as const;
 
@@ -46,7 +46,7 @@ commandTest(
     );
     assert(error.timedOut && error.incomplete && !error.forced);
     assertEquals([error.returncode, error.signal], [-15, "SIGTERM"]);
-    assertEquals(error.timeout, 150);
+    assertEquals(error.timeout, 500);
     const pid = Number(error.stdout);
     assert(isRunning(pid), "Without killTree descendants are left alone");
     await sweep(pid);
@@ -80,7 +80,7 @@ commandTest("run() kills a command that ignores SIGTERM", async () => {
   );
   assert(error.forced);
   assertEquals([error.signal, error.stdout], ["SIGKILL", "here\n"]);
-  assertMatch(error.message, /longer than 150 ms; it had to be killed$/);
+  assertMatch(error.message, /longer than 500 ms; it had to be killed$/);
 });
 
 commandTest("run() kills a stopped command", async () => {
@@ -226,7 +226,6 @@ commandTest(
           shell: true,
           ...text,
           ...BOUNDS,
-          timeout: 300,
         }),
       TimeoutExpired,
     );
@@ -253,7 +252,7 @@ commandTest(
       Uint8Array,
       Uint8Array
     >();
-    const first = popen.communicate(readable, { timeout: 200 });
+    const first = popen.communicate(readable, { timeout: 500 });
     const error = await assertRejects(() => first, TimeoutExpired);
     assertEquals([error.stdout, error.returncode], ["a\n", null]);
     assertEquals(popen.poll(), null);

@@ -79,8 +79,8 @@ commandTest(
   "pipeline() ends one that goes on although nobody reads it",
   async () => {
     const done = await pipeline(
-      ["sh", "-c", "trap '' PIPE; sleep 60"],
-      ["true"],
+      ["sh", "-c", "trap '' PIPE; echo ready; sleep 60"],
+      ["head", "-n", "1"],
       { ...text, killGrace: 100, drain: 50, killTree: true },
     );
     assertEquals([done.stopped[0], done.commands[0]!.signal], [
