@@ -91,7 +91,7 @@ type RefPort = MessagePort & { ref(): void; unref(): void };
 class PortStream implements ByteStream {
   readonly #port: RefPort;
   #held = true;
-  #letGoDue = false;
+  #stopLetGo: (() => void) | undefined;
   readonly #other: (message: Message) => void;
   readonly #chunks: Uint8Array[] = [];
   #closed = false;
@@ -108,7 +108,7 @@ class PortStream implements ByteStream {
     else if (message.kind === "end") this.#closed = true;
     this.#other(message);
     this.#wake?.();
-    if (!this.#held) this.#letGoSoon();
+    if (!this.#held && !this.#closed) this.#letGoSoon();
   }
 
   /** Whether it keeps the program alive. */
@@ -126,11 +126,9 @@ class PortStream implements ByteStream {
 
   /** The runtime waits for the next message only after this turn. */
   #letGoSoon(): void {
-    if (this.#letGoDue) return;
-    this.#letGoDue = true;
-    startTimer(
+    this.#stopLetGo ??= startTimer(
       () => {
-        this.#letGoDue = false;
+        this.#stopLetGo = undefined;
         if (!this.#held && !this.#closed) this.#letGo();
       },
       0,
@@ -172,6 +170,7 @@ class PortStream implements ByteStream {
     // Closing the port brings what lies there.
     this.#port.close();
     this.#closed = true;
+    this.#stopLetGo?.();
     this.#wake?.();
   }
 }
