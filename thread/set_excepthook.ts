@@ -26,8 +26,8 @@ let hook: ExceptHook | undefined;
  * Python: assigning to `threading.excepthook`. The difference: the function is
  * called in the thread that has started the one that failed.
  *
- * The result of the thread rejects all the same. If the function throws, that is
- * printed together with the error.
+ * The result of the thread rejects all the same. If the function throws, or
+ * rejects, that is printed together with the error.
  *
  * @param fn What to call.
  * @returns What was called before.
@@ -68,11 +68,16 @@ export function setExcepthook(fn?: ExceptHook): ExceptHook | undefined {
 /** Tells of an uncaught error, as the user wants it. For this package only. */
 export function tellUncaught(args: ExceptHookArgs): void {
   if (hook === undefined) return print(args);
-  try {
-    hook(args);
-  } catch (error) {
+  const failed = (error: unknown) => {
     print({ ...args, error });
     print(args);
+  };
+  try {
+    // A hook may be async all the same; its failure must not end the program.
+    const told: unknown = hook(args);
+    if (told instanceof Promise) told.catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }
 
