@@ -77,7 +77,10 @@ export function workerGrants(
   mode: ThreadPermissionMode = "inherit",
 ): WorkerGrants {
   if (mode === "inherit") return mode;
-  if (mode !== "none" && (typeof mode !== "object" || mode === null)) {
+  if (
+    mode !== "none" &&
+    (typeof mode !== "object" || mode === null || Array.isArray(mode))
+  ) {
     throw new TypeError(
       `Cannot ${action}: "permissions" must be "inherit", "none" or an object, received ${
         shown(mode)

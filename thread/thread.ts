@@ -22,6 +22,7 @@ import { type Waitable, waitable } from "../ipc/_waitable.ts";
 import {
   ClosedError,
   InvalidStateError,
+  PermissionNeededError,
   TaskReferenceError,
   WorkerLostError,
 } from "../ipc/errors.ts";
@@ -280,9 +281,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     this.#exit = Object.freeze(exit);
     const { failure } = this.#started!;
     if (failure !== undefined) {
-      const error = new TaskReferenceError(
-        `Cannot start thread "${this.#name}": ${failure}`,
-      );
+      const error = startError(`start thread "${this.#name}"`, failure);
       this.#tell(error);
       this.#fate.reject(error);
     }
@@ -412,7 +411,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
    * What the target returned. Rejects with the target's error, whose `cause` has
    * the remote stack and the name; with `SerializationError` when the result
    * cannot be sent; with `TaskReferenceError` when the function or its module was
-   * not found; with `WorkerLostError` when the thread ended without a result.
+   * not found; with `PermissionNeededError` when the thread may not load its
+   * modules; with `WorkerLostError` when the thread ended without a result.
    * A failure that nobody reads is no unhandled rejection.
    */
   get result(): Promise<R> {
@@ -444,6 +444,18 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
       );
     }
   }
+}
+
+/** Why a thread never came up, from what the runtime says. */
+function startError(action: string, failure: string): Error {
+  const [reason] = failure.split("\n");
+  const permission = /^Requires (\w+) access to /.exec(failure)?.[1];
+  return permission === undefined
+    ? new TaskReferenceError(`Cannot ${action}: ${failure}`)
+    : new PermissionNeededError(
+      `Cannot ${action}: it loads its modules with the permissions of its starter. ${reason}`,
+      { flag: `--allow-${permission}` },
+    );
 }
 
 function threadName(call: TaskCall | undefined): string {
