@@ -20,6 +20,7 @@ export { AsyncResult } from "./async_result.ts";
 export { Future } from "./future.ts";
 export { Pool, type PoolOptions } from "./pool.ts";
 export type {
+  CallRest,
   PoolApplyAsyncOptions,
   PoolImapOptions,
   PoolMapAsyncOptions,
@@ -41,10 +42,16 @@ export {
   type WaitFuturesOptions,
   type WaitFuturesResult,
 } from "./wait_futures.ts";
-export type { Executor, ExecutorShutdownOptions } from "./_executor.ts";
+export type {
+  Executor,
+  ExecutorShutdownOptions,
+  IterablesOf,
+} from "./_executor.ts";
 export type { PoolEventMap } from "./_events.ts";
-export type { TaskPoolOptions } from "./_pool_options.ts";
+export type { NeedsInitargs, TaskPoolOptions } from "./_pool_options.ts";
 export type { ProcessWorkerOptions } from "./_process_start.ts";
 export type { PoolProgress } from "./_progress.ts";
 export type { Percentiles, PoolStats, PoolWorkerStats } from "./_stats.ts";
+export type { TaskName } from "./_task.ts";
+export type { TaskResult } from "./_task_result.ts";
 export type { TaskPool } from "./_task_pool.ts";
