@@ -36,13 +36,14 @@ import {
 import type { FunctionEntry } from "../pool/_functions.ts";
 import { ListSource, StreamSource } from "../pool/_map_source.ts";
 import type { ItemSource } from "../pool/_batch.ts";
-import { progressOf } from "../pool/_progress.ts";
-import type { TaskOutcome } from "../pool/_task.ts";
+import { callBack } from "../pool/_call_back.ts";
+import { ProgressTeller } from "../pool/_progress.ts";
+import type { ResultOwner } from "../pool/_task_result.ts";
+import { nextId, type TaskOutcome } from "../pool/_task.ts";
 import { waitBounded } from "../ipc/_wait_bounded.ts";
 import {
   type AsyncResult,
   makeResult,
-  type ResultOwner,
   settleResult,
   setWork,
 } from "../pool/async_result.ts";
@@ -237,6 +238,7 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
   readonly #resultOwner: ResultOwner = {
     failedUnread: (result, error) => this.#unread.set(result, error),
     read: (result) => this.#unread.delete(result),
+    callbackFailed,
   };
   readonly #ended = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
@@ -550,6 +552,7 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
       },
     };
     setWork(result, {
+      id: nextId(),
       cancel: () =>
         this.#giveUp(unit, new CancelledError("The task was cancelled")),
     });
@@ -688,12 +691,16 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
     const over = (outcome: TaskOutcome) => {
       if (isOver) return;
       isOver = true;
+      teller?.stop();
       stopTimer?.();
       signal?.removeEventListener("abort", onAbort);
       this.#openWork.delete(work);
       settleResult(result, outcome);
       this.#checkEnd();
     };
+    const teller = onProgress && new ProgressTeller((progress) => {
+      callBack(onProgress, progress, callbackFailed);
+    });
     const giveUp = (error: unknown) => {
       if (source === undefined) over({ ok: false, error });
       else source.finish({ ok: false, error });
@@ -706,7 +713,9 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
       () => giveUp(new TimeoutError(`The map took longer than ${timeout} ms`)),
       timeout,
     );
+    const id = nextId();
     setWork(result, {
+      id,
       cancel: () => {
         if (isOver) return false;
         giveUp(new CancelledError("The map was cancelled"));
@@ -724,7 +733,7 @@ export class RemotePool<T extends WorkerTasks = WorkerTasks>
         {
           isDurable: true,
           abandoned: () => this.#abandon(made),
-          onSettled: onProgress && progressOf(onProgress),
+          onSettled: teller && ((done, total) => teller.settled(done, total)),
         },
       );
       if (list.length === 0) source.finish({ ok: true, value: [] });
@@ -1181,4 +1190,10 @@ function checkPoolOptions(action: string, options: RemotePoolOptions): void {
       checkNonNegative(action, name, options[name]);
     }
   }
+}
+
+/** What the user has given to be called has thrown. */
+function callbackFailed(error: unknown): void {
+  console.error("A callback of a pool has thrown:");
+  console.error(error);
 }

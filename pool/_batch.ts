@@ -6,10 +6,13 @@ import type { Task, TaskOutcome } from "./_task.ts";
 
 /** Items of a map, in order, that the scheduler hands out. */
 export interface ItemSource {
+  readonly id: number;
   readonly fn: FunctionEntry;
   readonly priority: number;
   /** Whether an item is a list of arguments. */
   readonly isSpread: boolean;
+  /** The longest run of each, in milliseconds. */
+  readonly timeout: number | undefined;
   /** How many go in one batch; `undefined` for as many as fit. */
   readonly chunksize: number | undefined;
   /** How many wait to be handed out. */
@@ -23,8 +26,8 @@ export interface ItemSource {
    * where one failure is the end of all.
    */
   readonly isDurable: boolean;
-  /** One is done. */
-  settled(index: number, outcome: TaskOutcome): void;
+  /** One is done; its result took so many bytes on its way. */
+  settled(index: number, outcome: TaskOutcome, bytes?: number): void;
   /** Several that follow each other are done. */
   settledRun(index: number, values: unknown[]): void;
   /** Whether the one with this index may be run again. Counts. */
@@ -58,6 +61,8 @@ export type Batch =
     runsSince: number;
     /** Why nobody wants it any more. */
     givenUp: "timed out" | "aborted" | undefined;
+    /** Stops the clock of the one that is timed. */
+    stopClock: (() => void) | undefined;
     /** Keeps its worker, while it is about to be ended for this batch. */
     stopKill: (() => void) | undefined;
   }

@@ -1,6 +1,10 @@
 // Copyright 2026 the multitask authors. MIT license.
 // What a pool tells its listeners.
 
+import { callBack, checkCallback } from "./_call_back.ts";
+import type { TaskName } from "./_task.ts";
+import type { ResultOwner } from "./_task_result.ts";
+
 /** What a pool tells its listeners, by the type of the event. */
 export interface PoolEventMap {
   /** A worker was started. */
@@ -14,12 +18,28 @@ export interface PoolEventMap {
       signal: string | null;
     }
   >;
-  /** A task has called `log()`. Without a listener it is printed. */
-  log: CustomEvent<{ worker: string; text: string }>;
+  /**
+   * A task has called `log()`: an event for each line. Without a listener it is
+   * printed.
+   */
+  log: CustomEvent<{ worker: string; text: string; task?: TaskName }>;
   /** A task has called `progress()`. */
-  progress: CustomEvent<{ worker: string; value: unknown }>;
-  /** A failure that nobody has read. Without a listener it is printed. */
+  progress: CustomEvent<{ worker: string; value: unknown; task?: TaskName }>;
+  /**
+   * A failure that nobody has read: told when the pool ends, or when there are
+   * many. It is printed, too, unless a listener calls `preventDefault()`.
+   */
   unreaderror: CustomEvent<{ error: unknown }>;
+  /**
+   * A callback, a listener or `onProgress` has thrown. It is printed, too,
+   * unless a listener calls `preventDefault()`.
+   */
+  callbackerror: CustomEvent<{ error: unknown }>;
+  /**
+   * No worker can be started in the place of one that has ended; the others go
+   * on. It is printed, too, unless a listener calls `preventDefault()`.
+   */
+  workererror: CustomEvent<{ error: unknown }>;
 }
 
 /** So many failures are kept for who may read them yet: then all are told. */
@@ -33,53 +53,73 @@ globalThis.addEventListener("unload", () => {
   for (const events of unreadIn) events.tellUnread();
 });
 
+/** What is printed before an error that is told. */
+const INTRODUCTIONS = {
+  unreaderror: "A task of a pool failed, and nobody has read its result:",
+  callbackerror: "A callback of a pool has thrown:",
+  workererror: "A pool cannot start a worker:",
+} as const;
+
+type Listener = (event: never) => unknown;
+
 /** See the file comment. */
-export class PoolEvents {
-  readonly #target = new EventTarget();
-  readonly #listeners = new Map<string, Set<unknown>>();
+export class PoolEvents implements ResultOwner {
+  readonly #listeners = new Map<string, Set<Listener>>();
   readonly #unread = new Map<object, unknown>();
 
-  add<K extends keyof PoolEventMap>(
-    type: K,
-    listener: (event: PoolEventMap[K]) => void,
-  ): void {
-    this.#target.addEventListener(type, listener as EventListener);
+  add(type: keyof PoolEventMap, listener: Listener): void {
+    checkCallback("listen to a pool", "listener", listener);
     const listeners = this.#listeners.get(type) ?? new Set();
     this.#listeners.set(type, listeners.add(listener));
   }
 
-  remove<K extends keyof PoolEventMap>(
-    type: K,
-    listener: (event: PoolEventMap[K]) => void,
-  ): void {
-    this.#target.removeEventListener(type, listener as EventListener);
+  remove(type: keyof PoolEventMap, listener: Listener): void {
     this.#listeners.get(type)?.delete(listener);
   }
 
-  /** False when nobody listens. */
+  /** Whether a listener has it for itself; `undefined` when nobody listens. */
   emit<K extends keyof PoolEventMap>(
     type: K,
     detail: PoolEventMap[K]["detail"],
-  ): boolean {
-    if (!this.#listeners.get(type)?.size) return false;
-    this.#target.dispatchEvent(new CustomEvent(type, { detail }));
-    return true;
+  ): boolean | undefined {
+    const listeners = this.#listeners.get(type);
+    if (listeners === undefined || listeners.size === 0) return undefined;
+    const event = new CustomEvent(type, { detail, cancelable: true });
+    // They may change while they are told.
+    for (const listener of [...listeners]) {
+      callBack(listener, event as never, (error) => {
+        if (type === "callbackerror") print("callbackerror", error);
+        else this.callbackFailed(error);
+      });
+    }
+    return event.defaultPrevented;
   }
 
-  /** What a task logs. */
-  log(worker: string, text: string): void {
-    if (this.emit("log", { worker, text })) return;
-    for (const line of text.split("\n")) console.log(`[${worker}] ${line}`);
+  /** What a task logs, by line. */
+  log(worker: string, text: string, task: TaskName | undefined): void {
+    for (const line of text.split("\n")) {
+      const detail = { worker, text: line, ...task && { task } };
+      if (this.emit("log", detail) === undefined) {
+        console.log(`[${worker}] ${line}`);
+      }
+    }
   }
 
-  /** A result is a failure, and nobody has asked for it so far. */
+  /** Tells an error that nobody gets otherwise. */
+  tell(type: keyof typeof INTRODUCTIONS, error: unknown): void {
+    if (this.emit(type, { error }) !== true) print(type, error);
+  }
+
+  callbackFailed(error: unknown): void {
+    this.tell("callbackerror", error);
+  }
+
   failedUnread(result: object, error: unknown): void {
     unreadIn.add(this);
     this.#unread.set(result, error);
     if (this.#unread.size > MAX_UNREAD) this.tellUnread();
   }
 
-  /** Somebody has asked for it at last. */
   read(result: object): void {
     this.#unread.delete(result);
   }
@@ -89,10 +129,11 @@ export class PoolEvents {
     unreadIn.delete(this);
     const unread = [...this.#unread.values()];
     this.#unread.clear();
-    for (const error of unread) {
-      if (this.emit("unreaderror", { error })) continue;
-      console.error("A task of a pool failed, and nobody has read its result:");
-      console.error(error);
-    }
+    for (const error of unread) this.tell("unreaderror", error);
   }
+}
+
+function print(type: keyof typeof INTRODUCTIONS, error: unknown): void {
+  console.error(INTRODUCTIONS[type]);
+  console.error(error);
 }

@@ -3,30 +3,41 @@
 // read one after the other while the consumer keeps up.
 
 import { Deque } from "../ipc/_deque.ts";
+import { shown } from "../ipc/_options.ts";
+import { CancelledError } from "../ipc/errors.ts";
 import type { FunctionEntry } from "./_functions.ts";
 import { named } from "./_named.ts";
 import type { ItemSource, TakenItems } from "./_batch.ts";
-import type { TaskOutcome } from "./_task.ts";
+import { nextId, type TaskOutcome } from "./_task.ts";
 
 /** What all maps are told. */
 export interface MapSettings {
+  /** The number of its result, if it has one. */
+  readonly id?: number;
   readonly fn: FunctionEntry;
   readonly isSpread: boolean;
   readonly chunksize: number | undefined;
   readonly priority: number;
+  readonly timeout?: number | undefined;
 }
 
 abstract class Source implements ItemSource {
+  readonly id: number;
   readonly fn: FunctionEntry;
   readonly isSpread: boolean;
   readonly chunksize: number | undefined;
   readonly priority: number;
+  readonly timeout: number | undefined;
   isQueued = false;
   /** Items that were taken back, the first first. */
   protected readonly back: Omit<TakenItems, "attempt">[] = [];
   #retried: Map<number, number> | undefined;
 
-  constructor({ fn, isSpread, chunksize, priority }: MapSettings) {
+  constructor(settings: MapSettings) {
+    const { id = nextId(), fn, isSpread, chunksize, priority, timeout } =
+      settings;
+    this.id = id;
+    this.timeout = timeout;
     this.fn = fn;
     this.isSpread = isSpread;
     this.chunksize = chunksize;
@@ -179,6 +190,15 @@ const MAX_AHEAD = 0x400;
 /** As many as are done in this time, in milliseconds, may be under way. */
 const AHEAD_MS = 20;
 
+/** How many bytes of results may be under way or wait, if nothing else is said. */
+const MAX_BYTES = 8 * 2 ** 20;
+
+/** The weight of the newest result in the estimate of their size. */
+const NEWEST = 0.1;
+
+/** The share of the room that is empty before more is read. */
+const REFILL = 1 / 4;
+
 /**
  * Items that are read while there is room: so many are between being read and
  * being taken by the consumer. Results in the order of the items, or as they
@@ -197,8 +217,12 @@ export class StreamSource extends Source {
   /** Whether the last that the consumer got was an error: it may stop there. */
   #hasThrown = false;
   #isClosing = false;
+  #isDisposing = false;
+  #lastRead = performance.now();
   /** Items that are done. */
   #done = 0;
+  /** How many bytes a result takes, about. */
+  #bytes = 1;
   /** Read and not handed out. */
   readonly #read = new Deque<unknown>();
   #firstRead = 0;
@@ -247,7 +271,23 @@ export class StreamSource extends Source {
   }
 
   get waiting(): number {
-    return this.#read.length + this.waitingBack;
+    return Math.min(this.#read.length, this.#allowed) + this.waitingBack;
+  }
+
+  /** How many results fit, each worker's one at least. */
+  get #fit(): number {
+    if (this.#buffer !== undefined) return Infinity;
+    // It is not known yet how large they are.
+    if (this.#done === 0) return AHEAD * this.#size * (this.chunksize ?? 1);
+    return Math.max(this.#size, Math.floor(MAX_BYTES / this.#bytes));
+  }
+
+  /**
+   * How many new ones may be handed out: those that were handed out before, and
+   * whose results nobody has taken, take room.
+   */
+  get #allowed(): number {
+    return this.#fit - (this.#firstRead - this.waitingBack - this.#taken);
   }
 
   protected takeNew(count: number): Omit<TakenItems, "attempt"> {
@@ -257,7 +297,8 @@ export class StreamSource extends Source {
       this.#readings.shift();
     }
     const since = this.#readings.peek()?.at ?? performance.now();
-    while (items.length < count && this.#read.length > 0) {
+    const most = Math.min(count, this.#allowed);
+    while (items.length < most && this.#read.length > 0) {
       items.push(this.#read.shift());
     }
     this.#firstRead += items.length;
@@ -272,7 +313,8 @@ export class StreamSource extends Source {
     const quick = estimate === undefined
       ? 0
       : Math.min(AHEAD_MS / Math.max(estimate, 1e-4), MAX_AHEAD);
-    return Math.max(AHEAD * each, Math.floor(quick)) * this.#size;
+    const most = Math.max(AHEAD * each, Math.floor(quick)) * this.#size;
+    return Math.min(most, this.#fit);
   }
 
   /** Reads what there is room for. */
@@ -310,7 +352,8 @@ export class StreamSource extends Source {
       this.#isWaitingForInput = this.#isReading = false;
     }
     this.#added();
-    this.fill();
+    if (this.#inputEnded) this.#settleConsumers();
+    else this.fill();
   }
 
   #added(): void {
@@ -319,6 +362,13 @@ export class StreamSource extends Source {
   }
 
   #took(next: IteratorResult<unknown>): void {
+    if (typeof next !== "object" || next === null) {
+      throw new TypeError(
+        `Cannot read the items: their iterator must give objects, received ${
+          shown(next)
+        }`,
+      );
+    }
     if (this.#stopped) return;
     if (next.done) this.#inputEnded = true;
     else {
@@ -333,9 +383,11 @@ export class StreamSource extends Source {
     this.#readError = { error };
   }
 
-  settled(index: number, outcome: TaskOutcome): void {
+  settled(index: number, outcome: TaskOutcome, bytes = 1): void {
     if (this.#stopped) return;
     this.#done++;
+    // Larger ones count at once.
+    this.#bytes = Math.max(bytes, this.#bytes + (bytes - this.#bytes) * NEWEST);
     if (!outcome.ok) named(outcome.error, index);
     if (this.#isOrdered) this.#results.set(index, outcome);
     else this.#ready.push(outcome);
@@ -360,10 +412,32 @@ export class StreamSource extends Source {
     if (this.#consumers.length === 0) this.stop();
   }
 
+  /** The pool is disposed: from now on it goes on for who waits, not else. */
+  disposing(): void {
+    this.#isDisposing = true;
+    this.#stopIfLeft();
+  }
+
+  /** Since when nobody waits for a result, although there may be some. */
+  get unreadSince(): number {
+    return this.#consumers.length > 0 ? Infinity : this.#lastRead;
+  }
+
+  get #isLeft(): boolean {
+    return this.#consumers.length === 0 &&
+      (this.#isDisposing || this.#isClosing && this.#hasThrown);
+  }
+
+  /** Whoever reads on asks for the next result at once. */
   #stopIfLeft(): void {
-    if (!this.#isClosing || !this.#hasThrown) return;
+    if (!this.#isLeft) return;
     setImmediate(() => {
-      if (this.#hasThrown && this.#consumers.length === 0) this.stop();
+      if (!this.#isLeft) return;
+      this.stop(
+        this.#hasThrown ? undefined : new CancelledError(
+          "The pool was disposed, and nobody waited for this result",
+        ),
+      );
     });
   }
 
@@ -373,12 +447,11 @@ export class StreamSource extends Source {
     outcome: TaskOutcome,
   ): void {
     this.#taken++;
+    this.#lastRead = performance.now();
+    this.#hasThrown = !outcome.ok;
     if (outcome.ok) consumer.resolve({ done: false, value: outcome.value });
-    else {
-      consumer.reject(outcome.error);
-      this.#hasThrown = true;
-      this.#stopIfLeft();
-    }
+    else consumer.reject(outcome.error);
+    if (this.#isClosing) this.#stopIfLeft();
   }
 
   /** The next result, if it is there. */
@@ -406,16 +479,17 @@ export class StreamSource extends Source {
       } else consumer.resolve({ done: true, value: undefined });
       this.stop();
     }
-    if (!this.#inputEnded && this.#count - this.#taken < this.#room) {
-      if (!this.#isReading) this.#fillSoon();
-    }
+    if (!this.isQueued && this.waiting > 0) this.#add();
+    if (this.#inputEnded || this.#isReading || this.#fillDue) return;
+    const room = this.#room;
+    const free = room - (this.#count - this.#taken);
+    if (free >= Math.max(1, room * REFILL)) this.#fillSoon();
   }
 
   #fillDue = false;
 
   /** After this turn's results have been taken: many at a time. */
   #fillSoon(): void {
-    if (this.#fillDue) return;
     this.#fillDue = true;
     queueMicrotask(() => {
       this.#fillDue = false;
@@ -468,5 +542,6 @@ export class StreamSource extends Source {
 }
 
 function isThenable(value: unknown): boolean {
-  return typeof (value as { then?: unknown }).then === "function";
+  return typeof (value as { then?: unknown } | undefined | null)?.then ===
+    "function";
 }

@@ -4,17 +4,21 @@
 import { checkInteger, checkNonNegative, shown } from "../ipc/_options.ts";
 import type { Target } from "../ipc/task_ref.ts";
 
-/** Options of any pool. */
-export interface TaskPoolOptions {
+/**
+ * Options of any pool.
+ *
+ * @typeParam I The parameters of the initializer.
+ */
+// deno-lint-ignore no-explicit-any -- where the initializer is not known.
+export interface TaskPoolOptions<I extends unknown[] = any[]> {
   /** Runs in each worker before its first task. If it fails, the pool does. */
-  // deno-lint-ignore no-explicit-any -- any arguments, which are `initargs`.
-  initializer?: Target<any[], unknown>;
+  initializer?: Target<I, unknown>;
   /**
    * The arguments of the initializer.
    *
    * @default {[]}
    */
-  initargs?: readonly unknown[];
+  initargs?: Readonly<NoInfer<I>>;
   /**
    * After so many tasks a worker ends, and another takes its place.
    *
@@ -67,11 +71,22 @@ export interface TaskPoolOptions {
   trace?: boolean;
 }
 
+/** An initializer that needs arguments gets them. */
+export type NeedsInitargs<I extends unknown[]> = [] extends I ? unknown
+  : { initargs: Readonly<NoInfer<I>> };
+
 /** Throws unless the options that all pools have are as they have to be. */
 export function checkPoolOptions(
   action: string,
   options: TaskPoolOptions,
 ): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${action}: the options must be an object, received ${
+        shown(options)
+      }`,
+    );
+  }
   const { maxTasksPerChild, retries, initargs, onWorkerLost } = options;
   if (maxTasksPerChild !== undefined) {
     checkInteger(action, "maxTasksPerChild", maxTasksPerChild, 1);
@@ -105,4 +120,17 @@ export function checkPoolOptions(
       }`,
     );
   }
+  checkBoolean(action, "trace", options.trace);
+}
+
+/** Throws unless an option is a boolean, if it is there. */
+export function checkBoolean(
+  action: string,
+  name: string,
+  value: unknown,
+): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new TypeError(
+    `Cannot ${action}: "${name}" must be a boolean, received ${shown(value)}`,
+  );
 }

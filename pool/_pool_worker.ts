@@ -91,6 +91,7 @@ export class PoolWorker {
       sentAt: performance.now(),
       runsSince: sinceEpoch(performance.now()),
       givenUp: undefined,
+      stopClock: undefined,
       stopKill: undefined,
     };
   }
@@ -100,6 +101,7 @@ export class PoolWorker {
     this.batches.splice(this.batches.indexOf(batch), 1);
     this.#slots[batch.slot] = false;
     batch.stopKill?.();
+    batch.stopClock?.();
   }
 
   // ---- What it is told ----
@@ -167,7 +169,8 @@ export class PoolWorker {
     out.varint(fn.id);
     out.u8(
       (source.isSpread ? ItemsFlag.Spread : 0) |
-        (source.isDurable ? ItemsFlag.Durable : 0),
+        (source.isDurable ? ItemsFlag.Durable : 0) |
+        (source.timeout === undefined ? 0 : ItemsFlag.Timed),
     );
     out.varint(attempt);
     writeValue(out, packet, refs);

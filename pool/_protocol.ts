@@ -46,6 +46,8 @@ export const ItemsFlag = {
   Spread: 1,
   /** What is done has to be known one by one. */
   Durable: 2,
+  /** Its start is told. */
+  Timed: 4,
 } as const;
 
 /** Flags of a call. */

@@ -44,7 +44,7 @@ import {
 } from "./_protocol.ts";
 import { MAX_BATCH } from "./_shared_board.ts";
 import { PoolCounts } from "./_stats.ts";
-import type { Task, TaskOutcome, TaskRunner } from "./_task.ts";
+import type { Task, TaskName, TaskOutcome, TaskRunner } from "./_task.ts";
 import { WorkQueue } from "./_work_queue.ts";
 import type { WorkerEnd } from "./_worker_handle.ts";
 
@@ -76,8 +76,13 @@ export interface SchedulerEvents {
   workerEnded?(worker: PoolWorker, end: WorkerEnd): void;
   /** None can be started in the place of one that has ended; others go on. */
   cannotStart?(error: unknown): void;
-  log?(worker: PoolWorker, text: string): void;
-  progress?(worker: PoolWorker, value: unknown): void;
+  /** What a task logs: it is not known where its end was told already. */
+  log?(worker: PoolWorker, text: string, task: TaskName | undefined): void;
+  progress?(
+    worker: PoolWorker,
+    value: unknown,
+    task: TaskName | undefined,
+  ): void;
   /** So many were run, one after the other. */
   ran?(worker: PoolWorker, name: string, count: number, times: RunTimes): void;
   /** One did not end by itself, but with its worker. */
@@ -94,6 +99,8 @@ export interface OpenWork {
 
 /** How a scheduler works. */
 export interface SchedulerOptions extends CrewOptions {
+  /** What it is called in error messages. */
+  readonly noun?: string;
   readonly onWorkerLost?: "fail" | "retry";
   readonly retries?: number;
   /** How long a task that is given up may go on, in milliseconds. */
@@ -194,15 +201,16 @@ export class Scheduler implements TaskRunner {
    * not begun. One that had is asked to stop, and ended with its worker after a
    * grace if it goes on.
    */
-  giveUp(task: Task, error: unknown): boolean {
+  giveUp(task: Task, error: unknown, isAsked = false): boolean {
+    const outcome: TaskOutcome = { ok: false, error, isAsked };
     const wasQueued = task.state === "queued";
     const place = wasQueued ? undefined : this.#placeOf(task);
     if (place !== undefined && this.#takeBackFrom(place)) {
-      this.#settleTask(task, { ok: false, error });
+      this.#settleTask(task, outcome);
       this.#dispatchSoon();
       return true;
     }
-    if (!this.#settleTask(task, { ok: false, error })) return false;
+    if (!this.#settleTask(task, outcome)) return false;
     if (wasQueued) this.#queue.left(task);
     if (place !== undefined) this.#stop(place.worker, task);
     this.#dispatchSoon();
@@ -415,7 +423,9 @@ export class Scheduler implements TaskRunner {
 
   /** A worker without work; else one that may have some sent ahead. */
   #freeWorker(work: Task | ItemSource): PoolWorker | undefined {
-    const isWatched = "isWatched" in work && work.isWatched;
+    const isWatched = "waiting" in work
+      ? work.timeout !== undefined
+      : work.isWatched;
     const { estimate } = work.fn;
     const mayGoAhead = !isWatched && estimate !== undefined &&
       estimate <= AHEAD_MS;
@@ -520,6 +530,7 @@ export class Scheduler implements TaskRunner {
     const { fn, chunksize, waiting } = source;
     // What a far worker had done when it dies is only known of the last one.
     if (source.isDurable && !worker.isNear) return 1;
+    if (source.timeout !== undefined) return 1;
     if (chunksize === undefined) {
       return this.#batchSize(worker, fn, BATCH_MS.items, MAX_ITEMS, waiting);
     }
@@ -672,11 +683,14 @@ export class Scheduler implements TaskRunner {
       case ToPool.Log:
       case ToPool.Progress: {
         const isLog = bytes[0] === ToPool.Log;
-        input.varint();
+        const id = input.varint();
+        const batch = worker.batches.find((batch) => batch.id === id);
+        const index = input.varint();
+        const task = batch && taskAt(batch, index);
         const value = this.#unpack(new ValueReader(refs).read(input));
         const { events } = this.#options;
-        if (isLog) events?.log?.(worker, String(value));
-        else events?.progress?.(worker, value);
+        if (isLog) events?.log?.(worker, String(value), task);
+        else events?.progress?.(worker, value, task);
       }
     }
   }
@@ -723,6 +737,8 @@ export class Scheduler implements TaskRunner {
     const packet = new ValueReader(refs).read(input);
     const batch = worker.batches.find((batch) => batch.id === id);
     if (batch?.kind !== "items") return;
+    // The one that is timed, and was too late.
+    if (batch.settled[first] !== 0) return hub.dropPacket(packet);
     // What this package has packed as a list; it fails as a whole.
     const values = this.#unpack(packet);
     batch.settled.fill(1, first, first + count);
@@ -778,13 +794,14 @@ export class Scheduler implements TaskRunner {
       batch.settled[index] = 1;
       let value: unknown;
       let ok = outcome === Outcome.Value;
+      const size = packet.bytes.length;
       try {
         value = hub.unpack(packet);
       } catch (undecodable) {
         value = undecodable;
         ok = false;
       }
-      if (ok) this.#settle(batch, index, { ok, value });
+      if (ok) this.#settle(batch, index, { ok, value }, size);
       else this.#settleError(worker, batch, index, value);
     }
   }
@@ -811,12 +828,17 @@ export class Scheduler implements TaskRunner {
     });
   }
 
-  #settle(batch: Batch, index: number, outcome: TaskOutcome): void {
+  #settle(
+    batch: Batch,
+    index: number,
+    outcome: TaskOutcome,
+    bytes?: number,
+  ): void {
     if (batch.kind === "calls") {
       return void this.#settleTask(batch.tasks[index]!, outcome);
     }
     this.#count(outcome);
-    batch.source.settled(batch.start + index, outcome);
+    batch.source.settled(batch.start + index, outcome, bytes);
   }
 
   /** False when it was settled before. */
@@ -832,31 +854,30 @@ export class Scheduler implements TaskRunner {
     else this.counts.failed++;
   }
 
+  /** One that is timed has begun: it is alone in its batch. */
   #started(worker: PoolWorker, id: number, at: number): void {
-    for (const batch of worker.batches) {
-      if (batch.kind !== "calls") continue;
-      const task = batch.tasks.find((task) => task.id === id);
-      if (task === undefined) continue;
-      batch.runsSince = at;
-      return this.#startClock(batch, task);
-    }
+    const batch = worker.batches.find((batch) => batch.id === id);
+    if (batch === undefined) return;
+    batch.runsSince = at;
+    const { timeout } = batch.kind === "calls" ? batch.tasks[0]! : batch.source;
+    if (timeout === undefined) return;
+    batch.stopClock = startTimer(() => {
+      batch.givenUp = "timed out";
+      const error = new TimeoutError(
+        `The task "${batch.fn.name}" took longer than ${timeout} ms`,
+      );
+      if (batch.kind === "calls") this.giveUp(batch.tasks[0]!, error);
+      else this.#giveUpItem(worker, batch, error);
+    }, timeout);
   }
 
-  /** The time of a task begins to run. */
-  #startClock(batch: Batch, task: Task): void {
-    if (task.timeout === undefined || task.state === "settled") return;
-    const { timeout } = task;
-    const stopTimer = startTimer(() => {
-      batch.givenUp = "timed out";
-      this.giveUp(
-        task,
-        new TimeoutError(
-          `The task "${task.fn.name}" took longer than ${timeout} ms`,
-        ),
-      );
-    }, timeout);
-    task.stopTimer?.();
-    task.stopTimer = stopTimer;
+  #giveUpItem(worker: PoolWorker, batch: Batch, error: unknown): void {
+    if (batch.settled[0] !== 0) return;
+    batch.settled[0] = 1;
+    this.#settle(batch, 0, { ok: false, error });
+    worker.drop(batch);
+    this.#killLater(worker, batch);
+    this.#dispatchSoon();
   }
 
   #workerEnded(worker: PoolWorker, end: WorkerEnd, was: WorkerState): void {
@@ -867,14 +888,18 @@ export class Scheduler implements TaskRunner {
     const error = () => lostError(worker, end, wasStarting);
     const begun = worker.batches.map((batch) => worker.begun(batch));
     const batches = worker.batches.splice(0);
-    for (const batch of batches) batch.stopKill?.();
+    for (const batch of batches) {
+      batch.stopKill?.();
+      batch.stopClock?.();
+    }
     let hasLost = false;
     batches.forEach((batch, place) => {
       for (let i = 0; i < begun[place]!; i++) {
-        if (batch.settled[i] !== 0) continue;
-        if (i === begun[place]! - 1) {
+        const isSettled = batch.settled[i] !== 0;
+        if (i === begun[place]! - 1 && (!isSettled || batch.givenUp)) {
           this.#options.events?.broke?.(worker, batch);
         }
+        if (isSettled) continue;
         hasLost = true;
         const lost = error();
         // It was at the last one, and what is not durable went down with it;
@@ -946,7 +971,8 @@ export class Scheduler implements TaskRunner {
 
   #brokenError(): BrokenPoolError {
     const { message } = this.#failure as Error;
-    return new BrokenPoolError(`The pool is broken: ${message}`, {
+    const { noun = "pool" } = this.#options;
+    return new BrokenPoolError(`The ${noun} is broken: ${message}`, {
       cause: this.#failure,
     });
   }
@@ -968,7 +994,11 @@ export class Scheduler implements TaskRunner {
 
   /** What becomes of that which is not done when the pool ends. */
   #endError(): Error {
-    return this.#state === "broken" ? this.#brokenError() : terminatedError();
+    return this.#state === "broken" ? this.#brokenError() : new CancelledError(
+      `The ${
+        this.#options.noun ?? "pool"
+      } was terminated before the task was done`,
+    );
   }
 
   get #isOver(): boolean {
@@ -1045,8 +1075,11 @@ export class Scheduler implements TaskRunner {
   }
 }
 
-function terminatedError(): CancelledError {
-  return new CancelledError("The pool was terminated before the task was done");
+function taskAt(batch: Batch, index: number): TaskName {
+  const { fn: { name } } = batch;
+  return batch.kind === "calls"
+    ? { id: batch.tasks[index]!.id, name }
+    : { id: batch.source.id, name, index: batch.start + index };
 }
 
 function lostError(

@@ -16,7 +16,12 @@ import type { FunctionEntry } from "./_functions.ts";
 /** How a task ended. */
 export type TaskOutcome =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: unknown };
+  | {
+    readonly ok: false;
+    readonly error: unknown;
+    /** Whoever waits for it has ended it: that is no news. */
+    readonly isAsked?: boolean;
+  };
 
 /** Tells what waits for a task what became of it. */
 export type Tell<S> = (sink: S, outcome: TaskOutcome) => void;
@@ -30,11 +35,26 @@ export interface TaskRunner {
 /** Where a task stands. */
 export type TaskState = "queued" | "sent" | "settled";
 
-let nextId = 1;
+/** Which task of a pool is meant. */
+export interface TaskName {
+  /** That of its result, or of the result of its map. */
+  readonly id: number;
+  /** That of its function. */
+  readonly name: string;
+  /** Where it is among the items, if it is one. */
+  readonly index?: number;
+}
+
+let lastId = 0;
+
+/** A number for a task, or a map. */
+export function nextId(): number {
+  return ++lastId;
+}
 
 /** See the file comment. */
 export class Task {
-  readonly id: number = nextId++;
+  readonly id: number = nextId();
   readonly fn: FunctionEntry;
   /** Its arguments. */
   args: Packet;
@@ -53,8 +73,6 @@ export class Task {
   /** Who is told, and how. */
   #sink: object | undefined;
   readonly #tell: Tell<never>;
-  /** Stops the clock of the run. */
-  stopTimer: (() => void) | undefined;
   #listeners: (() => void)[] | undefined;
 
   constructor(
@@ -84,7 +102,6 @@ export class Task {
    * arguments cannot be sent any more: some were transferred.
    */
   renew(): void {
-    this.stopTimer?.();
     if (this.#values !== undefined) this.args = hub.pack(this.#values, "args");
   }
 
@@ -108,7 +125,6 @@ export class Task {
     this.args = NO_PACKET;
     this.#values = undefined;
     this.state = "settled";
-    this.stopTimer?.();
     if (this.#listeners !== undefined) {
       for (const listener of this.#listeners) listener();
     }

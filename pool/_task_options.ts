@@ -1,7 +1,13 @@
 // Copyright 2026 the multitask authors. MIT license.
 // Options of tasks and of maps, and their checks.
 
-import { checkInteger, checkWait, shown } from "../ipc/_options.ts";
+import {
+  checkInteger,
+  checkNonNegative,
+  checkWait,
+  shown,
+} from "../ipc/_options.ts";
+import { checkCallback } from "./_call_back.ts";
 import type { PoolProgress } from "./_progress.ts";
 
 /** Options of a single task. */
@@ -27,6 +33,14 @@ export interface PoolTaskOptions {
   transfer?: readonly ArrayBuffer[];
 }
 
+/**
+ * What follows the function of a call: its arguments, which may be left out
+ * where it needs none, and options.
+ */
+export type CallRest<A extends unknown[], O> = [] extends A
+  ? [args?: A, options?: O]
+  : [args: A, options?: O];
+
 /** Options of {@linkcode Pool.applyAsync}. */
 export interface PoolApplyAsyncOptions<R> extends PoolTaskOptions {
   /** Called with the value. */
@@ -47,14 +61,21 @@ export interface PoolMapOptions {
   /** The longest time for all items, in milliseconds. */
   timeout?: number;
   /**
+   * The longest run of each item, in milliseconds: then it fails with
+   * `TimeoutError`, and is stopped as a task is. Such items go to the workers
+   * one by one, whatever `chunksize` says, so that very short ones take longer.
+   */
+  itemTimeout?: number;
+  /**
    * Items of a map with a higher one begin first.
    *
    * @default {0}
    */
   priority?: number;
   /**
-   * Called a few times a second while results come, and when all are there; not
-   * when there are no items, and not any more when the map is given up.
+   * Called when the first result comes, then a few times a second, also while
+   * an item takes long, and when all are there; not when there are no items, and
+   * not any more when the map is given up.
    */
   onProgress?: (progress: PoolProgress) => void;
 }
@@ -79,15 +100,30 @@ export interface PoolImapOptions {
    * Without it that follows from how long they take.
    */
   buffer?: number;
+  /**
+   * The longest run of each item, in milliseconds: then it fails with
+   * `TimeoutError`, and is stopped as a task is. Such items go to the workers
+   * one by one, whatever `chunksize` says, so that very short ones take longer.
+   */
+  itemTimeout?: number;
+  /**
+   * Items with a higher one begin first.
+   *
+   * @default {0}
+   */
+  priority?: number;
   /** Ends it: the iterator throws `signal.reason`. */
   signal?: AbortSignal;
 }
 
 export function checkTaskOptions(
   action: string,
-  options: PoolTaskOptions,
+  options: PoolApplyAsyncOptions<never> & { onProgress?: unknown },
 ): void {
   checkWait(action, options);
+  for (const name of ["callback", "errorCallback", "onProgress"] as const) {
+    if (options[name] !== undefined) checkCallback(action, name, options[name]);
+  }
   const { priority, transfer } = options;
   if (priority !== undefined && !Number.isFinite(priority)) {
     throw new TypeError(
@@ -107,9 +143,12 @@ export function checkTaskOptions(
 
 export function checkMapOptions(
   action: string,
-  options: PoolMapOptions & PoolImapOptions,
+  options: PoolMapAsyncOptions<never> & PoolImapOptions,
 ): void {
   checkTaskOptions(action, options);
+  if (options.itemTimeout !== undefined) {
+    checkNonNegative(action, "itemTimeout", options.itemTimeout);
+  }
   for (const name of ["chunksize", "buffer"] as const) {
     if (options[name] !== undefined) {
       checkInteger(action, name, options[name], 1);

@@ -13,15 +13,18 @@ import {
   TimeoutError,
 } from "../ipc/errors.ts";
 import type { ItemSource } from "./_batch.ts";
+import { onAbort } from "./_abort_listeners.ts";
+import { callBack } from "./_call_back.ts";
 import { type PoolEventMap, PoolEvents } from "./_events.ts";
 import { FunctionTable } from "./_functions.ts";
-import { ListSource, StreamSource } from "./_map_source.ts";
+import { ListSource, type MapSettings, StreamSource } from "./_map_source.ts";
 import type { TaskPoolOptions } from "./_pool_options.ts";
-import { progressOf } from "./_progress.ts";
+import { ProgressTeller } from "./_progress.ts";
 import { Scheduler } from "./_scheduler.ts";
 import type { PoolStats } from "./_stats.ts";
-import { Task, type TaskOutcome, type Tell } from "./_task.ts";
+import { nextId, Task, type TaskOutcome, type Tell } from "./_task.ts";
 import {
+  type CallRest,
   checkItems,
   checkMapOptions,
   checkTaskOptions,
@@ -37,14 +40,20 @@ import type { StartWorker } from "./_worker_handle.ts";
 import {
   type AsyncResult,
   makeResult,
-  type ResultOwner,
   settleResult,
   setWork,
 } from "./async_result.ts";
-import { type Future, setFutureWork, settleFuture } from "./future.ts";
+import {
+  type Future,
+  makeFuture,
+  setFutureWork,
+  settleFuture,
+} from "./future.ts";
 
 /** How a pool is made. */
 export interface PoolSetup {
+  /** What it is called in error messages. */
+  readonly noun: "pool" | "executor";
   /** What error messages say that could not be done. */
   readonly action: string;
   /** How many workers there are at most. */
@@ -61,14 +70,23 @@ export interface PoolSetup {
 /** How long workers may take to end politely, in milliseconds. */
 const TERMINATE_GRACE = 1000;
 
-/** Submits a call whose outcome goes elsewhere. For this package only. */
-export let submitTo: (
+/**
+ * How long nobody may read results while somebody waits for the pool's end, in
+ * milliseconds, and how often that is looked at. A guess.
+ */
+const UNREAD_BOUND = 3000;
+const UNREAD_LOOK = 500;
+
+/** Submits a call that gets a future. For this package only. */
+export let submitFuture: (
   pool: TaskPool,
-  future: Future,
   fn: unknown,
   args: unknown[],
   options: PoolTaskOptions,
-) => void;
+) => Future;
+
+/** Ends all that read items lazily with an error. For this package only. */
+export let stopStreams: (pool: TaskPool, error: unknown) => void;
 
 /**
  * What all pools have in common: how tasks are submitted, and what becomes of
@@ -76,24 +94,29 @@ export let submitTo: (
  */
 export class TaskPool implements AsyncDisposable {
   static {
-    submitTo = (pool, future, fn, args, options) => {
+    submitFuture = (pool, fn, args, options) => {
+      const future = makeFuture(pool.#events);
       const task = pool.#submit(future, settleFuture, fn, args, options);
       setFutureWork(future, {
+        id: task.id,
         cancel: () => task.cancel(),
         isRunning: () => pool.#scheduler.isRunning(task),
       });
+      return future;
+    };
+    stopStreams = (pool, error) => {
+      for (const stream of [...pool.#streams]) stream.stop(error);
     };
   }
 
+  readonly #noun: "pool" | "executor";
   readonly #scheduler: Scheduler;
   readonly #functions = new FunctionTable();
   readonly #events = new PoolEvents();
   readonly #taskTimeout: number | undefined;
   readonly #disposeTimeout: number;
-  readonly #owner: ResultOwner = {
-    failedUnread: (result, error) => this.#events.failedUnread(result, error),
-    read: (result) => this.#events.read(result),
-  };
+  /** Those that read items lazily, and are not at their end. */
+  readonly #streams = new Set<StreamSource>();
   readonly #isDurable: boolean;
   /** Resolves when the workers, and what they were in, have ended. */
   readonly #ended: Promise<void>;
@@ -105,9 +128,9 @@ export class TaskPool implements AsyncDisposable {
    *
    * @internal
    */
-  constructor(
-    { action, size, options, start, isLazy = false, ended }: PoolSetup,
-  ) {
+  constructor(setup: PoolSetup) {
+    const { noun, action, size, options, start, isLazy = false, ended } = setup;
+    this.#noun = noun;
     const { onWorkerLost, retries } = options;
     this.#taskTimeout = options.taskTimeout;
     this.#disposeTimeout = options.disposeTimeout ?? 60_000;
@@ -122,6 +145,7 @@ export class TaskPool implements AsyncDisposable {
     if (init !== undefined) hub.dropPacket(init.pack());
     const events = this.#events;
     this.#scheduler = new Scheduler({
+      noun,
       size,
       start,
       init,
@@ -143,9 +167,10 @@ export class TaskPool implements AsyncDisposable {
             exitCode: end.exitCode,
             signal: end.signal,
           }),
-        log: ({ handle }, text) => events.log(handle.name, text),
-        progress: ({ handle: { name: worker } }, value) =>
-          events.emit("progress", { worker, value }),
+        cannotStart: (error) => events.tell("workererror", error),
+        log: ({ handle }, text, task) => events.log(handle.name, text, task),
+        progress: ({ handle: { name: worker } }, value, task) =>
+          events.emit("progress", { worker, value, ...task && { task } }),
         ran: (worker, name, count, times) =>
           this.#trace?.add(worker.handle, name, count, times),
         broke: ({ handle }, { fn: { name }, runsSince, givenUp }) =>
@@ -187,10 +212,9 @@ export class TaskPool implements AsyncDisposable {
    */
   async apply<A extends unknown[], R>(
     fn: Target<A, R>,
-    args?: NoInfer<A>,
-    options?: PoolTaskOptions,
+    ...rest: CallRest<NoInfer<A>, PoolTaskOptions>
   ): Promise<R> {
-    return await this.applyAsync(fn, args, options).promise;
+    return await this.applyAsync<A, R>(fn, ...rest).promise;
   }
 
   /**
@@ -202,10 +226,9 @@ export class TaskPool implements AsyncDisposable {
    */
   applyAsync<A extends unknown[], R>(
     fn: Target<A, R>,
-    args?: NoInfer<A>,
-    options?: PoolApplyAsyncOptions<R>,
+    ...[args, options]: CallRest<NoInfer<A>, PoolApplyAsyncOptions<R>>
   ): AsyncResult<R> {
-    const result = makeResult<R>(this.#owner, options);
+    const result = makeResult<R>(this.#events, options);
     // Only the type of its value is another.
     const any = result as AsyncResult;
     setWork(any, this.#submit(any, settleResult, fn, args, options));
@@ -246,9 +269,12 @@ export class TaskPool implements AsyncDisposable {
       timeout !== undefined || signal !== undefined,
     );
     if (signal !== undefined) {
-      const onAbort = () => this.#scheduler.giveUp(task, signal.reason);
-      signal.addEventListener("abort", onAbort, { once: true });
-      task.onSettled(() => signal.removeEventListener("abort", onAbort));
+      task.onSettled(
+        onAbort(
+          signal,
+          () => this.#scheduler.giveUp(task, signal.reason, true),
+        ),
+      );
     }
     // Nobody knows what it gave in the parent.
     if (self.replaying) task.settle({ ok: true, value: undefined });
@@ -327,27 +353,34 @@ export class TaskPool implements AsyncDisposable {
       : [...items];
     const fn = this.#functions.entry(action, target);
     let source: ListSource | undefined;
-    const giveUp = (error: unknown): void => {
-      if (source === undefined) over({ ok: false, error });
-      else source.finish({ ok: false, error });
+    const giveUp = (error: unknown, isAsked = false): void => {
+      const outcome = { ok: false, error, isAsked } as const;
+      if (source === undefined) over(outcome);
+      else source.finish(outcome);
     };
-    const result = makeResult<R[]>(this.#owner, options);
+    const result = makeResult<R[]>(this.#events, options);
     const map = {
+      id: nextId(),
       cancel: () => {
         if (isOver) return false;
         giveUp(new CancelledError("The map was cancelled"));
         return true;
       },
-      end: giveUp,
+      end: (error: unknown) => giveUp(error),
     };
     setWork(result as AsyncResult, map);
-    const onAbort = () => giveUp(signal!.reason);
     let isOver = false;
+    const teller = onProgress && new ProgressTeller((progress) => {
+      callBack(onProgress, progress, (error) => {
+        this.#events.callbackFailed(error);
+      });
+    });
     const over = (outcome: TaskOutcome) => {
       if (isOver) return;
       isOver = true;
+      teller?.stop();
       stopTimer?.();
-      signal?.removeEventListener("abort", onAbort);
+      stopListening?.();
       settleResult(result as AsyncResult, outcome);
       this.#scheduler.finished(map);
     };
@@ -355,17 +388,18 @@ export class TaskPool implements AsyncDisposable {
       () => giveUp(new TimeoutError(`The map took longer than ${timeout} ms`)),
       timeout,
     );
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const stopListening = signal &&
+      onAbort(signal, () => giveUp(signal.reason, true));
     const begin = (list: readonly unknown[]) => {
       if (isOver) return;
       source = new ListSource(
-        settingsOf(fn, isSpread, options),
+        { id: map.id, ...settingsOf(fn, isSpread, options) },
         list,
         over,
         {
           isDurable: this.#isDurable,
           abandoned: () => this.#scheduler.abandon(source!),
-          onSettled: onProgress && progressOf(onProgress),
+          onSettled: teller && teller.settled.bind(teller),
         },
       );
       if (list.length === 0) source.finish({ ok: true, value: [] });
@@ -373,7 +407,7 @@ export class TaskPool implements AsyncDisposable {
     };
     this.#scheduler.opened(map);
     if (list !== undefined) begin(list);
-    else Array.fromAsync(items).then(begin, giveUp);
+    else Array.fromAsync(items).then(begin, (error) => giveUp(error));
     return result;
   }
 
@@ -435,7 +469,6 @@ export class TaskPool implements AsyncDisposable {
     const input = isAsync(items)
       ? items[Symbol.asyncIterator]()
       : items[Symbol.iterator]();
-    const onAbort = () => source.stop(signal!.reason);
     const source: StreamSource = new StreamSource(
       settingsOf(this.#functions.entry(action, target), isSpread, options),
       input,
@@ -445,11 +478,16 @@ export class TaskPool implements AsyncDisposable {
         size: this.size,
         add: () => this.#scheduler.add(source),
         allDone: () => this.#scheduler.finished(open),
-        over: () => signal?.removeEventListener("abort", onAbort),
+        over: () => {
+          stopListening?.();
+          this.#streams.delete(source);
+        },
         abandoned: () => this.#scheduler.abandon(source),
       },
     );
-    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#streams.add(source);
+    const stopListening = signal &&
+      onAbort(signal, () => source.stop(signal.reason));
     const open = {
       end: (error: unknown) => source.stop(error),
       closing: () => source.closing(),
@@ -479,7 +517,10 @@ export class TaskPool implements AsyncDisposable {
 
   #checkOpen(action: string): void {
     if (this.#isClosed) {
-      throw new InvalidStateError(`Cannot ${action}: the pool is closed`);
+      const how = this.#noun === "pool" ? "closed" : "shut down";
+      throw new InvalidStateError(
+        `Cannot ${action}: the ${this.#noun} is ${how}`,
+      );
     }
     const { failure } = this.#scheduler;
     if (failure !== undefined) throw failure;
@@ -509,21 +550,60 @@ export class TaskPool implements AsyncDisposable {
   /**
    * Waits until all tasks are done and the workers have ended.
    *
-   * @throws {InvalidStateError} If neither `close` nor `terminate` was called.
+   * An iterator of `imap` or one of its relatives is only done when its results
+   * are read to the end, or its `return()` was called: when nothing else is left
+   * to do, and nobody has read on for some seconds, that is an error.
+   *
+   * @throws {InvalidStateError} If neither `close` nor `terminate` was called,
+   * or results are not read; the pool goes on.
    * @throws {TimeoutError} If it takes longer; the pool goes on.
    */
   async join(options?: WaitOptions): Promise<void> {
-    const wait = checkWait("join the pool", options);
+    const action = `join the ${this.#noun}`;
+    const wait = checkWait(action, options);
     if (!this.#isClosed && this.#scheduler.failure === undefined) {
       throw new InvalidStateError(
-        "Cannot join the pool: call close() or terminate() first",
+        `Cannot ${action}: call close() or terminate() first`,
       );
     }
-    await waitBounded(
-      this.#ended,
-      wait,
-      () => new TimeoutError(`The pool has not ended after ${wait.timeout} ms`),
-    );
+    const ended = this.#ended;
+    const unread = this.#streams.size > 0
+      ? this.#watchUnread(action)
+      : undefined;
+    try {
+      await waitBounded(
+        unread === undefined ? ended : Promise.race([ended, unread.promise]),
+        wait,
+        () =>
+          new TimeoutError(
+            `The ${this.#noun} has not ended after ${wait.timeout} ms`,
+          ),
+      );
+    } finally {
+      unread?.stop();
+    }
+  }
+
+  /** Rejects when all that is left to do is to read results. */
+  #watchUnread(action: string): { promise: Promise<never>; stop(): void } {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setInterval(() => {
+      const { queued, running } = this.#scheduler.load;
+      const limit = performance.now() - UNREAD_BOUND;
+      const unread = [...this.#streams];
+      if (
+        queued > 0 || running > 0 || unread.length === 0 ||
+        unread.some(({ unreadSince }) => unreadSince > limit)
+      ) return;
+      reject(
+        new InvalidStateError(
+          `Cannot ${action}: nobody reads the results of ${unread.length} imap(): read them to the end, or call the iterator's return()`,
+        ),
+      );
+    }, UNREAD_LOOK);
+    // Whoever waits may have given up meanwhile.
+    promise.catch(() => {});
+    return { promise, stop: () => clearInterval(timer) };
   }
 
   /** Counts and times at this moment. */
@@ -553,15 +633,20 @@ export class TaskPool implements AsyncDisposable {
   async trace(path: string | URL): Promise<void> {
     if (this.#trace === undefined) {
       throw new InvalidStateError(
-        "Cannot write the trace: create the pool with trace: true",
+        `Cannot write the trace: create the ${this.#noun} with trace: true`,
       );
     }
     await this.#trace.write(path);
   }
 
-  /** Closes the pool and waits, within bounds: see `disposeTimeout`. */
+  /**
+   * Closes it and waits, within bounds: see `disposeTimeout`. Iterators of `imap`
+   * and its relatives whose next result nobody waits for are ended: whoever reads
+   * on gets a {@linkcode CancelledError}.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+    for (const stream of [...this.#streams]) stream.disposing();
     try {
       await this.join({ timeout: this.#disposeTimeout });
     } catch (error) {
@@ -580,7 +665,8 @@ const dropped = new FinalizationRegistry<StreamSource>((source) =>
 function settingsOf(
   fn: ItemSource["fn"],
   isSpread: boolean,
-  { chunksize, priority = 0 }: { chunksize?: number; priority?: number },
-) {
-  return { fn, isSpread, chunksize, priority };
+  options: PoolImapOptions,
+): MapSettings {
+  const { chunksize, priority = 0, itemTimeout: timeout } = options;
+  return { fn, isSpread, chunksize, priority, timeout };
 }

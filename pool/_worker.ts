@@ -14,7 +14,6 @@ import { RemoteError } from "../ipc/errors.ts";
 import type { SharedArray } from "../ipc/shared_array.ts";
 import { type AnyFunction, loadTask, type Task } from "../ipc/_task_load.ts";
 import {
-  CallFlag,
   ItemsFlag,
   Outcome,
   type RunTimes,
@@ -66,6 +65,7 @@ type Batch =
       readonly attempt: number;
       readonly isSpread: boolean;
       readonly isDurable: boolean;
+      readonly isTimed: boolean;
       readonly packet: Packet;
       /** Once they are decoded. */
       items: readonly unknown[] | undefined;
@@ -75,6 +75,8 @@ type Batch =
 /** The task that runs. */
 interface Running {
   id: number;
+  /** Where it is in its batch. */
+  index: number;
   attempt: number;
   abort: AbortController | undefined;
 }
@@ -121,7 +123,12 @@ class Worker {
   readonly #cancelled = new Set<number>();
   #isRunning = false;
   #exiting = false;
-  readonly #running: Running = { id: NO_ID, attempt: 1, abort: undefined };
+  readonly #running: Running = {
+    id: NO_ID,
+    index: 0,
+    attempt: 1,
+    abort: undefined,
+  };
   /** The one that is worked through, and when that began. */
   #current: Batch | undefined;
   #begunAt = 0;
@@ -278,6 +285,7 @@ class Worker {
       attempt,
       isSpread: (flags & ItemsFlag.Spread) !== 0,
       isDurable: (flags & ItemsFlag.Durable) !== 0,
+      isTimed: (flags & ItemsFlag.Timed) !== 0,
       packet,
       items: undefined,
     };
@@ -334,24 +342,24 @@ class Worker {
     let value: unknown;
     try {
       if (batch.kind === "items") {
-        this.#enter(NO_ID, batch.attempt);
+        this.#enter(NO_ID, index, batch.attempt);
         const args = argsOf(batch, index);
-        const { fn } = batch;
-        value = typeof fn === "function"
+        const { fn, isTimed } = batch;
+        value = typeof fn === "function" && !isTimed
           ? fn(...args)
-          : fn.then((fn) => fn(...args));
+          : this.#later(batch, fn, isTimed, args);
       } else {
         const call = batch.calls[index]!;
         if (this.#cancelled.delete(call.id)) {
           hub.dropPacket(call.args);
           throw cancelled();
         }
-        this.#enter(call.id, call.attempt);
+        this.#enter(call.id, index, call.attempt);
         const { fn } = call;
         const args = hub.unpack(call.args) as unknown[];
         value = typeof fn === "function" && call.flags === 0
           ? fn(...args)
-          : this.#later(call, args);
+          : this.#later(batch, fn, call.flags !== 0, args);
       }
     } catch (error) {
       this.#done(batch, index, start, Outcome.Error, error);
@@ -362,25 +370,31 @@ class Worker {
     return undefined;
   }
 
-  #enter(id: number, attempt: number): void {
+  #enter(id: number, index: number, attempt: number): void {
     const running = this.#running;
     running.id = id;
+    running.index = index;
     running.attempt = attempt;
     running.abort = undefined;
   }
 
   /** One whose function is not loaded yet, or whose start is to be told. */
-  async #later(call: Call, args: unknown[]): Promise<unknown> {
+  async #later(
+    { id }: Batch,
+    loading: AnyFunction | Promise<AnyFunction>,
+    isTimed: boolean,
+    args: readonly unknown[],
+  ): Promise<unknown> {
     // The time runs while its module is loaded, too: that may hang.
-    if ((call.flags & CallFlag.Timed) !== 0) {
+    if (isTimed) {
       const now = sinceEpoch(performance.now());
       this.#tell(ToPool.Started, (out) => {
-        out.varint(call.id);
+        out.varint(id);
         out.f64(now);
       });
       await this.#sending;
     }
-    const fn = await call.fn;
+    const fn = await loading;
     return await fn(...args);
   }
 
@@ -412,11 +426,11 @@ class Worker {
     }
     let value: unknown;
     try {
-      this.#enter(NO_ID, batch.attempt);
-      const { fn } = batch;
-      if (typeof fn !== "function") {
-        const args = argsOf(batch, index);
-        return this.#listLater(batch, index, fn.then((fn) => fn(...args)));
+      this.#enter(NO_ID, index, batch.attempt);
+      const { fn, isTimed } = batch;
+      if (typeof fn !== "function" || isTimed) {
+        const result = this.#later(batch, fn, isTimed, argsOf(batch, index));
+        return this.#listLater(batch, index, result);
       }
       value = batch.isSpread
         ? fn(...argsOf(batch, index))
@@ -543,10 +557,10 @@ class Worker {
         const text = values.map((value) =>
           typeof value === "string" ? value : Deno.inspect(value)
         ).join(" ");
-        tell(ToPool.Log, running.id, text);
+        tell(ToPool.Log, text);
       },
       progress(value: unknown) {
-        tell(ToPool.Progress, running.id, value);
+        tell(ToPool.Progress, value);
       },
     };
   }
@@ -555,11 +569,12 @@ class Worker {
     return this.#self;
   }
 
-  #tellTask(kind: number, id: number, value: unknown): void {
+  #tellTask(kind: number, value: unknown): void {
     const refs: Ref[] = [];
     const packet = hub.pack(value);
     this.#tell(kind, (out) => {
-      out.varint(id + 1);
+      out.varint(this.#current?.id ?? 0);
+      out.varint(this.#running.index);
       writeValue(out, packet, refs);
     }, refs);
   }

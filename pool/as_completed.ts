@@ -27,7 +27,7 @@ import { checkFutures, type Future, whenDone } from "./future.ts";
  * assertEquals(values.sort(), [2, 3]);
  * ```
  */
-export async function* asCompleted<R>(
+export function asCompleted<R>(
   futures: Iterable<Future<R>>,
   options?: WaitOptions,
 ): AsyncGenerator<Future<R>, void, void> {
@@ -36,6 +36,14 @@ export async function* asCompleted<R>(
   const all = checkFutures(action, futures as Iterable<Future>) as Set<
     Future<R>
   >;
+  return completed(all, timeout, signal);
+}
+
+async function* completed<R>(
+  all: ReadonlySet<Future<R>>,
+  timeout: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Future<R>, void, void> {
   signal?.throwIfAborted();
   const ready: Future<R>[] = [];
   let news = Promise.withResolvers<void>();

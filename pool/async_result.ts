@@ -1,27 +1,16 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { checkWait, type WaitOptions } from "../ipc/_options.ts";
-import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import {
-  CancelledError,
-  InvalidStateError,
-  TimeoutError,
-} from "../ipc/errors.ts";
+import type { WaitOptions } from "../ipc/_options.ts";
+import { InvalidStateError } from "../ipc/errors.ts";
+import { callBack } from "./_call_back.ts";
 import type { TaskOutcome } from "./_task.ts";
-import { waitBounded } from "../ipc/_wait_bounded.ts";
+import { type ResultOwner, TaskResult } from "./_task_result.ts";
 
 /** What belongs to a result: a task, or a whole map. */
 export interface ResultWork {
+  readonly id: number;
   /** Takes it back, if it has not begun. */
   cancel(): boolean;
-}
-
-/** What a result tells its pool. */
-export interface ResultOwner {
-  /** It failed, and nobody has asked for it so far. */
-  failedUnread(result: object, error: unknown): void;
-  /** Somebody has asked for it at last. */
-  read(result: object): void;
 }
 
 /** What is called with the outcome. */
@@ -51,73 +40,40 @@ export let settleResult: (result: AsyncResult, outcome: TaskOutcome) => void;
  *
  * @typeParam R What the task returns.
  */
-export class AsyncResult<R = unknown> implements Waitable {
+export class AsyncResult<R = unknown> extends TaskResult<R> {
   static {
     makeResult = (owner, callbacks) => new AsyncResult(owner, callbacks);
     setWork = (result, work) => result.#work = work;
     settleResult = (result, outcome) => result.#settle(outcome);
   }
 
-  readonly #owner: ResultOwner;
   /** Whose values are of the type that was submitted. */
   readonly #callbacks: ResultCallbacks<never> | undefined;
   /** Set once, by whoever makes the result. */
   #work: ResultWork | undefined;
-  #outcome: TaskOutcome | undefined;
-  #resolvers: PromiseWithResolvers<unknown> | undefined;
-  #isUnread = false;
 
   private constructor(
     owner: ResultOwner,
     callbacks: ResultCallbacks<R> | undefined,
   ) {
-    this.#owner = owner;
+    super(owner);
     this.#callbacks = callbacks as ResultCallbacks<never> | undefined;
   }
 
   #settle(outcome: TaskOutcome): void {
-    this.#outcome = outcome;
-    if (this.#resolvers !== undefined) this.#tell(this.#resolvers, outcome);
     const callback = this.#callbacks?.callback;
     const errorCallback = this.#callbacks?.errorCallback;
-    if (outcome.ok) {
-      // What the function returned: its type says so.
-      if (callback) callBack(callback, outcome.value as never);
-      return;
-    }
-    if (errorCallback) callBack(errorCallback, outcome.error);
-    if (
-      this.#resolvers !== undefined || errorCallback ||
-      outcome.error instanceof CancelledError
-    ) return;
-    this.#isUnread = true;
-    this.#owner.failedUnread(this, outcome.error);
-  }
-
-  #tell(
-    resolvers: PromiseWithResolvers<unknown>,
-    outcome: TaskOutcome,
-  ): void {
-    if (outcome.ok) resolvers.resolve(outcome.value);
-    else resolvers.reject(outcome.error);
-  }
-
-  /** The value, or the error, as a promise. Always the same one. */
-  get promise(): Promise<R> {
-    if (this.#isUnread) {
-      this.#isUnread = false;
-      this.#owner.read(this);
-    }
-    if (this.#resolvers === undefined) {
-      this.#resolvers = Promise.withResolvers<unknown>();
-      // It may be awaited later.
-      this.#resolvers.promise.catch(() => {});
-      if (this.#outcome !== undefined) {
-        this.#tell(this.#resolvers, this.#outcome);
-      }
-    }
+    this.settleWith(outcome, errorCallback !== undefined);
+    const failed = (error: unknown) => this.callbackFailed(error);
     // What the function returned: its type says so.
-    return this.#resolvers.promise as Promise<R>;
+    if (!outcome.ok) {
+      if (errorCallback) callBack(errorCallback, outcome.error, failed);
+    } else if (callback) callBack(callback, outcome.value as never, failed);
+  }
+
+  /** The number of the task, or of the map: events name it. */
+  get id(): number {
+    return this.#work!.id;
   }
 
   /**
@@ -127,13 +83,7 @@ export class AsyncResult<R = unknown> implements Waitable {
    * @throws The task's error; `WorkerLostError` if its worker ended.
    */
   async get(options?: WaitOptions): Promise<R> {
-    const wait = checkWait("get the result", options);
-    return await waitBounded(
-      this.promise,
-      wait,
-      () =>
-        new TimeoutError(`The result is not there after ${wait.timeout} ms`),
-    );
+    return await this.waitFor(options);
   }
 
   /**
@@ -145,13 +95,13 @@ export class AsyncResult<R = unknown> implements Waitable {
     try {
       await this.get(options);
     } catch (error) {
-      if (this.#outcome === undefined) throw error;
+      if (this.outcome === undefined) throw error;
     }
   }
 
   /** Whether the task is done. */
   ready(): boolean {
-    return this.#outcome !== undefined;
+    return this.outcome !== undefined;
   }
 
   /**
@@ -160,12 +110,12 @@ export class AsyncResult<R = unknown> implements Waitable {
    * @throws {InvalidStateError} If it is not done. Python: `ValueError`.
    */
   successful(): boolean {
-    if (this.#outcome === undefined) {
+    if (this.outcome === undefined) {
       throw new InvalidStateError(
         "Cannot tell whether the task was successful: it is not done",
       );
     }
-    return this.#outcome.ok;
+    return this.outcome.ok;
   }
 
   /**
@@ -175,19 +125,5 @@ export class AsyncResult<R = unknown> implements Waitable {
    */
   cancel(): boolean {
     return this.#work?.cancel() ?? false;
-  }
-
-  /** Lets `wait` include the result: ready when the task is done. */
-  async [waitable](signal: AbortSignal): Promise<void> {
-    await this.wait({ signal });
-  }
-}
-
-/** A callback that throws is the user's error, not the pool's. */
-function callBack<T>(callback: (value: T) => void, value: T): void {
-  try {
-    callback(value);
-  } catch (error) {
-    reportError(error);
   }
 }

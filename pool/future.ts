@@ -1,13 +1,13 @@
 // Copyright 2026 the multitask authors. MIT license.
 
-import { checkWait, type WaitOptions } from "../ipc/_options.ts";
-import { type Waitable, waitable } from "../ipc/_waitable.ts";
-import { CancelledError, TimeoutError } from "../ipc/errors.ts";
-import { waitBounded } from "../ipc/_wait_bounded.ts";
+import { shown, type WaitOptions } from "../ipc/_options.ts";
+import { callBack, checkCallback } from "./_call_back.ts";
 import type { TaskOutcome } from "./_task.ts";
+import { type ResultOwner, TaskResult } from "./_task_result.ts";
 
 /** What belongs to a future: its task. */
 export interface FutureWork {
+  readonly id: number;
   /** Takes it back, if it has not begun. */
   cancel(): boolean;
   /** Whether it has begun, and is not done. */
@@ -17,8 +17,11 @@ export interface FutureWork {
 /** Has something done when it is done; gives how to take that back. */
 export let whenDone: (future: Future, callback: () => unknown) => () => void;
 
+/** Whether one that is done has failed; that is not to read it. For this package only. */
+export let hasFailed: (future: Future) => boolean;
+
 /** Makes a future. For this package only. */
-export let makeFuture: <R>() => Future<R>;
+export let makeFuture: <R>(owner: ResultOwner) => Future<R>;
 
 /** Tells what it is the future of. For this package only. */
 export let setFutureWork: (future: Future, work: FutureWork) => void;
@@ -39,47 +42,42 @@ export let settleFuture: (future: Future, outcome: TaskOutcome) => void;
  *
  * @typeParam R What the function returns.
  */
-export class Future<R = unknown> implements Waitable {
+export class Future<R = unknown> extends TaskResult<R> {
   static {
-    makeFuture = () => new Future();
+    makeFuture = (owner) => new Future(owner);
     whenDone = (future, callback) => {
-      if (future.#outcome !== undefined) future.#call(callback);
+      if (future.outcome !== undefined) future.#call(callback);
       else future.#callbacks.add(callback);
       return () => future.#callbacks.delete(callback);
     };
+    hasFailed = ({ outcome }) => outcome?.ok === false;
     setFutureWork = (future, work) => future.#work = work;
     settleFuture = (future, outcome) => future.#settle(outcome);
   }
 
   #work: FutureWork | undefined;
-  #outcome: TaskOutcome | undefined;
-  readonly #resolvers: PromiseWithResolvers<unknown> = Promise
-    .withResolvers<unknown>();
+  #isCancelled = false;
   /** In the order in which they were added. */
   readonly #callbacks: Set<() => unknown> = new Set();
 
-  private constructor() {
-    // It may be read later, or by `exception()` alone.
-    this.#resolvers.promise.catch(() => {});
+  private constructor(owner: ResultOwner) {
+    super(owner);
   }
 
   #settle(outcome: TaskOutcome): void {
-    this.#outcome = outcome;
-    if (outcome.ok) this.#resolvers.resolve(outcome.value);
-    else this.#resolvers.reject(outcome.error);
+    this.settleWith(outcome, false);
     const callbacks = [...this.#callbacks];
     this.#callbacks.clear();
     for (const callback of callbacks) this.#call(callback);
   }
 
   #call(callback: () => unknown): void {
-    try {
-      callback();
-    } catch (error) {
-      // Python logs it: the other callbacks are called all the same.
-      console.error("A callback of a future failed:");
-      console.error(error);
-    }
+    callBack(callback, undefined, (error) => this.callbackFailed(error));
+  }
+
+  /** The number of the call: events name it. */
+  get id(): number {
+    return this.#work!.id;
   }
 
   /**
@@ -87,30 +85,25 @@ export class Future<R = unknown> implements Waitable {
    * or before.
    */
   cancel(): boolean {
-    if (this.#outcome !== undefined) return this.cancelled();
-    return this.#work?.cancel() ?? false;
+    if (this.outcome !== undefined) return this.#isCancelled;
+    // Its callbacks may ask.
+    this.#isCancelled = true;
+    return this.#isCancelled = this.#work?.cancel() ?? false;
   }
 
-  /** Whether it was taken back. */
+  /** Whether it was taken back by {@linkcode Future.cancel}. */
   cancelled(): boolean {
-    const outcome = this.#outcome;
-    return outcome?.ok === false && outcome.error instanceof CancelledError;
+    return this.#isCancelled;
   }
 
   /** Whether it has begun, and is not done. */
   running(): boolean {
-    return this.#outcome === undefined && (this.#work?.isRunning() ?? false);
+    return this.outcome === undefined && (this.#work?.isRunning() ?? false);
   }
 
   /** Whether it is finished or cancelled. */
   done(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  /** The value, or the error, as a promise. Always the same one. */
-  get promise(): Promise<R> {
-    // What the function returned: its type says so.
-    return this.#resolvers.promise as Promise<R>;
+    return this.outcome !== undefined;
   }
 
   /**
@@ -121,13 +114,7 @@ export class Future<R = unknown> implements Waitable {
    * @throws The function's error.
    */
   async result(options?: WaitOptions): Promise<R> {
-    const wait = checkWait("get the result", options);
-    return await waitBounded(
-      this.promise,
-      wait,
-      () =>
-        new TimeoutError(`The result is not there after ${wait.timeout} ms`),
-    );
+    return await this.waitFor(options);
   }
 
   /**
@@ -141,7 +128,7 @@ export class Future<R = unknown> implements Waitable {
       await this.result(options);
       return null;
     } catch (error) {
-      const outcome = this.#outcome;
+      const outcome = this.outcome;
       if (outcome === undefined || outcome.ok || this.cancelled()) throw error;
       return outcome.error;
     }
@@ -152,21 +139,8 @@ export class Future<R = unknown> implements Waitable {
    * Callbacks are called in the order in which they were added.
    */
   addDoneCallback(callback: (future: Future<R>) => unknown): void {
-    if (typeof callback !== "function") {
-      throw new TypeError(
-        'Cannot add a callback: "callback" must be a function',
-      );
-    }
+    checkCallback("add a callback", "callback", callback);
     whenDone(this as Future, () => callback(this));
-  }
-
-  /** Lets `wait` include the future: ready when it is done. */
-  async [waitable](signal: AbortSignal): Promise<void> {
-    try {
-      await this.result({ signal });
-    } catch (error) {
-      if (this.#outcome === undefined) throw error;
-    }
   }
 }
 
@@ -175,10 +149,20 @@ export function checkFutures(
   action: string,
   futures: Iterable<Future>,
 ): Set<Future> {
+  if (
+    typeof futures !== "object" || futures === null ||
+    !(Symbol.iterator in futures)
+  ) {
+    throw new TypeError(
+      `Cannot ${action}: futures must be iterable, received ${shown(futures)}`,
+    );
+  }
   const found = new Set(futures);
   for (const future of found) {
     if (!(future instanceof Future)) {
-      throw new TypeError(`Cannot ${action}: a Future is required`);
+      throw new TypeError(
+        `Cannot ${action}: a Future is required, received ${shown(future)}`,
+      );
     }
   }
   return found;

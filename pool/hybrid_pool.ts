@@ -71,6 +71,7 @@ export class HybridPool extends TaskPool {
     checkPoolOptions(action, options);
     const hosts = new Hosts(processStart(action, options), threads);
     super({
+      noun: "pool",
       action,
       size: processes * threads,
       options,

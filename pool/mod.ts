@@ -33,6 +33,7 @@ export {
   type ThreadPoolExecutorOptions,
 } from "./thread_pool_executor.ts";
 export type {
+  CallRest,
   PoolApplyAsyncOptions,
   PoolImapOptions,
   PoolMapAsyncOptions,
@@ -54,11 +55,17 @@ export {
   type WaitFuturesOptions,
   type WaitFuturesResult,
 } from "./wait_futures.ts";
-export type { Executor, ExecutorShutdownOptions } from "./_executor.ts";
+export type {
+  Executor,
+  ExecutorShutdownOptions,
+  IterablesOf,
+} from "./_executor.ts";
 export type { PoolEventMap } from "./_events.ts";
-export type { TaskPoolOptions } from "./_pool_options.ts";
+export type { NeedsInitargs, TaskPoolOptions } from "./_pool_options.ts";
 export type { ProcessWorkerOptions } from "./_process_start.ts";
 export type { ThreadWorkerOptions } from "./_thread_start.ts";
 export type { PoolProgress } from "./_progress.ts";
 export type { Percentiles, PoolStats, PoolWorkerStats } from "./_stats.ts";
+export type { TaskName } from "./_task.ts";
+export type { TaskResult } from "./_task_result.ts";
 export type { TaskPool } from "./_task_pool.ts";

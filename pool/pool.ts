@@ -2,12 +2,22 @@
 
 import { checkInteger } from "../ipc/_options.ts";
 import { cpuCount } from "../process/current_process.ts";
-import { checkPoolOptions, type TaskPoolOptions } from "./_pool_options.ts";
+import {
+  checkPoolOptions,
+  type NeedsInitargs,
+  type TaskPoolOptions,
+} from "./_pool_options.ts";
 import { processStarter, type ProcessWorkerOptions } from "./_process_start.ts";
 import { TaskPool } from "./_task_pool.ts";
 
-/** Options of a {@linkcode Pool}. */
-export interface PoolOptions extends TaskPoolOptions, ProcessWorkerOptions {
+/**
+ * Options of a {@linkcode Pool}.
+ *
+ * @typeParam I The parameters of the initializer.
+ */
+// deno-lint-ignore no-explicit-any -- where the initializer is not known.
+export interface PoolOptions<I extends unknown[] = any[]>
+  extends TaskPoolOptions<I>, ProcessWorkerOptions {
   /**
    * How many workers.
    *
@@ -40,6 +50,8 @@ export interface PoolOptions extends TaskPoolOptions, ProcessWorkerOptions {
  * **Disposal**: `await using` closes the pool and waits until all is done, for
  * `disposeTimeout` at most; then it terminates it.
  *
+ * @typeParam I The parameters of the initializer.
+ *
  * @example
  * ```ts
  * import { Pool } from "@multitask/std/pool";
@@ -50,7 +62,7 @@ export interface PoolOptions extends TaskPoolOptions, ProcessWorkerOptions {
  * assertEquals(await pool.map((x: number) => x * x, [1, 2, 3]), [1, 4, 9]);
  * ```
  */
-export class Pool extends TaskPool {
+export class Pool<I extends unknown[] = []> extends TaskPool {
   /**
    * Starts the workers.
    *
@@ -58,16 +70,22 @@ export class Pool extends TaskPool {
    * @throws {TypeError | RangeError} If an option is not as it has to be.
    * @throws {PermissionNeededError} If a permission is missing; names the flag.
    */
-  constructor(processes?: number | PoolOptions) {
+  constructor(processes?: number | PoolOptions<I> & NeedsInitargs<I>) {
     const action = "create pool";
-    const options = typeof processes === "object" && processes !== null
-      ? processes
+    const options: PoolOptions<I> = typeof processes === "number"
+      ? { processes }
       : processes === undefined
       ? {}
-      : { processes };
+      : processes;
+    checkPoolOptions(action, options);
     const size = options.processes ?? cpuCount();
     checkInteger(action, "processes", size, 1);
-    checkPoolOptions(action, options);
-    super({ action, size, options, start: processStarter(action, options) });
+    super({
+      noun: "pool",
+      action,
+      size,
+      options,
+      start: processStarter(action, options),
+    });
   }
 }

@@ -63,6 +63,12 @@ export class ThreadPool extends TaskPool {
     const size = options.threads ?? cpuCount();
     checkInteger(action, "threads", size, 1);
     checkPoolOptions(action, options);
-    super({ action, size, options, start: threadStarter(action, options) });
+    super({
+      noun: "pool",
+      action,
+      size,
+      options,
+      start: threadStarter(action, options),
+    });
   }
 }

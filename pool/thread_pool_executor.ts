@@ -51,6 +51,15 @@ export class ThreadPoolExecutor extends Executor {
     checkInteger(action, "maxWorkers", size, 1);
     checkPoolOptions(action, options);
     const start = threadStarter(action, options);
-    super(new TaskPool({ action, size, options, start, isLazy: true }));
+    super(
+      new TaskPool({
+        noun: "executor",
+        action,
+        size,
+        options,
+        start,
+        isLazy: true,
+      }),
+    );
   }
 }

@@ -2,7 +2,7 @@
 
 import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import { checkFutures, type Future, whenDone } from "./future.ts";
+import { checkFutures, type Future, hasFailed, whenDone } from "./future.ts";
 
 /** Options of {@linkcode waitFutures}. */
 export interface WaitFuturesOptions extends WaitOptions {
@@ -67,12 +67,12 @@ export async function waitFutures<R>(
   const enough = Promise.withResolvers<void>();
   let left = all.size;
   let isOver = false;
-  const look = async (future: Future<R>) => {
+  const look = (future: Future<R>) => {
     if (isOver) return;
     left--;
     if (left === 0 || returnWhen === "FIRST_COMPLETED") return enough.resolve();
     if (returnWhen !== "FIRST_EXCEPTION" || future.cancelled()) return;
-    if (await future.exception() !== null) enough.resolve();
+    if (hasFailed(future as Future)) enough.resolve();
   };
   if (left === 0) enough.resolve();
   const forget = [...all].map((future) =>

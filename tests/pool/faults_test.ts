@@ -681,7 +681,8 @@ poolTest(
   "Arguments of the initializer that cannot be sent start nothing",
   async () => {
     const error = assertThrows(
-      () => new Pool({ initializer: tasks.setState, initargs: [() => {}] }),
+      () =>
+        new Pool({ initializer: tasks.echo<unknown>, initargs: [() => {}] }),
       SerializationError,
     );
     assertEquals(error.path, "initargs[0]");
