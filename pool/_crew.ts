@@ -7,6 +7,7 @@
 // hopeless, too: they would go on to end.
 
 import type { Packet } from "../ipc/_packet.ts";
+import { PermissionNeededError } from "../ipc/errors.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import type { FunctionEntry } from "./_functions.ts";
 import { PoolWorker, type WorkerState } from "./_pool_worker.ts";
@@ -47,8 +48,8 @@ export interface CrewEvents {
   initFailed(error: unknown): void;
   /** It is time to try to start one again. */
   again(): void;
-  /** None can be started, and others are not awaited. */
-  hopeless(error: unknown): void;
+  /** None can be started, also after a while: whether that is news. */
+  hopeless(error: unknown, isNews: boolean): void;
 }
 
 /** See the file comment. */
@@ -128,9 +129,11 @@ export class Crew {
   }
 
   #pause(error: unknown): void {
-    this.#failed++;
+    const before = this.#failed++;
+    // What is not permitted will not be later.
+    if (error instanceof PermissionNeededError) this.#failed = MAX_TRIES;
     if (this.#failed >= MAX_TRIES) {
-      this.#events.hopeless(error);
+      this.#events.hopeless(error, before < MAX_TRIES);
       if (this.#isOver) return;
     }
     const pause = PAUSE.first * 2 ** (this.#failed - 1);

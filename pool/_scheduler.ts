@@ -146,7 +146,7 @@ export class Scheduler implements TaskRunner {
       ended: (worker, end, was) => this.#workerEnded(worker, end, was),
       initFailed: (error) => this.#break(error),
       again: () => this.#dispatch(),
-      hopeless: (error) => this.#cannotStart(error),
+      hopeless: (error, isNews) => this.#cannotStart(error, isNews),
     });
     if (options.isLazy !== true) this.#crew.startAll();
   }
@@ -448,9 +448,9 @@ export class Scheduler implements TaskRunner {
   }
 
   /** Those that are there go on; else nobody does. */
-  #cannotStart(error: unknown): void {
+  #cannotStart(error: unknown, isNews: boolean): void {
     if (this.workers.size === 0) this.#break(error);
-    else this.#options.events?.cannotStart?.(error);
+    else if (isNews) this.#options.events?.cannotStart?.(error);
   }
 
   /** How many of a function's calls make a batch. */

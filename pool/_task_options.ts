@@ -132,9 +132,13 @@ export function checkTaskOptions(
       }`,
     );
   }
-  if (transfer !== undefined && !Array.isArray(transfer)) {
+  if (
+    transfer !== undefined &&
+    !(Array.isArray(transfer) &&
+      transfer.every((buffer) => buffer instanceof ArrayBuffer))
+  ) {
     throw new TypeError(
-      `Cannot ${action}: "transfer" must be an array, received ${
+      `Cannot ${action}: "transfer" must be an array of ArrayBuffers, received ${
         shown(transfer)
       }`,
     );

@@ -145,8 +145,6 @@ poolTest(
 
 poolTest("onProgress is told what came last before a pause", async () => {
   await using pool = new Pool(1);
-  using ready = new Event();
-  using go = new Event();
   await pool.map(tasks.square, range(100));
   const paused = Promise.withResolvers<void>();
   const mapped = pool.map(tasks.later, [...Array(20).fill(0), 1500], {

@@ -44,6 +44,12 @@ const IS_LONG = Deno.env.get("POOL_TEST_LONG") === "1";
 
 type Indexed = Error & { index?: number };
 
+/** How many descriptors this process has open, where that can be seen. */
+function openFiles(): number | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
 /** All tasks, those of them that fail told by their place. */
 async function settled<T>(
   promises: readonly Promise<T>[],
@@ -693,7 +699,7 @@ poolTest(
 // ---- Many workers, early ends ----
 
 processTest(
-  "Pool with maxTasksPerChild: 1 works a backlog off after an early close(): Python hangs",
+  "Pool with maxTasksPerChild: 1 works a long backlog off after an early close(): Python hangs",
   async () => {
     const count = IS_LONG ? 1000 : 40;
     const pool = new Pool({ processes: 2, maxTasksPerChild: 1 });
@@ -912,8 +918,9 @@ function childrenOf(pid: number): number[] {
 // ---- Churn ----
 
 poolTest(
-  "Pools that are made, used and closed leave nothing",
+  "Pools that are made, used and closed leave nothing in the long run",
   async () => {
+    let open: number | undefined;
     const rounds = IS_LONG ? 1000 : 20;
     for (let i = 0; i < rounds; i++) {
       const { options } = WAYS[i % WAYS.length]!;
@@ -923,7 +930,10 @@ poolTest(
         pool.close();
         await bounded(pool.join());
       } else await bounded(pool.terminate());
+      // What is made once is there by then.
+      if (i === 3) open = openFiles();
     }
+    assertEquals(openFiles(), open);
   },
   IS_LONG ? 1_200_000 : undefined,
 );

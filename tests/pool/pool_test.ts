@@ -21,6 +21,7 @@ import {
   InvalidStateError,
   Queue,
   RemoteError,
+  SerializationError,
   taskRef,
   TaskReferenceError,
   TimeoutError,
@@ -30,12 +31,12 @@ import {
   type AsyncResult,
   type PoolProgress,
   taskContext,
-  type TaskPool,
 } from "../../pool/mod.ts";
 import { cpuCount } from "../../process/mod.ts";
 import { bounded, CountedAbort, reasonOf } from "../ipc/_waits.ts";
 import { isRunning, until } from "../process/_run.ts";
 import { range, suiteOf } from "./_pools.ts";
+import * as deadly from "./fixtures/deadly.ts";
 import * as tasks from "./fixtures/tasks.ts";
 
 const { kind, Pool, poolTest, processTest, programTest, WAYS } = suiteOf(
@@ -210,13 +211,54 @@ poolTest("Pool.apply() carries shared objects both ways", async () => {
 });
 
 poolTest("Pool.apply() moves buffers of transfer", async () => {
-  await using pool = new Pool(1);
-  const { buffer } = new Uint8Array([1, 2, 3]);
-  const result = pool.apply(tasks.echo<ArrayBuffer>, [buffer], {
-    transfer: [buffer],
-  });
-  assertEquals(buffer.byteLength, 0);
-  assertEquals(new Uint8Array(await result), new Uint8Array([1, 2, 3]));
+  for (const { options } of WAYS) {
+    await using pool = new Pool({ processes: 1, ...options });
+    const { buffer } = new Uint8Array([1, 2, 3]);
+    const result = pool.apply(tasks.echo<ArrayBuffer>, [buffer], {
+      transfer: [buffer],
+    });
+    assertEquals(buffer.byteLength, 0);
+    assertEquals(new Uint8Array(await result), new Uint8Array([1, 2, 3]));
+  }
+});
+
+poolTest(
+  "Pool.apply() moves no buffer when it cannot send the rest",
+  async () => {
+    await using pool = new Pool(1);
+    const { buffer } = new Uint8Array([1, 2, 3]);
+    const transfer = [buffer];
+    const args: [unknown] = [[buffer, () => {}]];
+    assertThrows(
+      () => pool.applyAsync(tasks.echo<unknown>, args, { transfer }),
+      SerializationError,
+    );
+    assertEquals(buffer.byteLength, 3);
+    assertThrows(
+      () => pool.applyAsync(tasks.nothing, [], { transfer: [5] as never }),
+      TypeError,
+    );
+    const moved = structuredClone(buffer, { transfer });
+    assertThrows(() =>
+      pool.applyAsync(tasks.echo<unknown>, [buffer], { transfer })
+    );
+    assertEquals(moved.byteLength, 3);
+  },
+);
+
+poolTest("A task whose buffers were moved runs again with them", async () => {
+  const directory = await Deno.makeTempDir();
+  {
+    await using pool = new Pool({ processes: 1, onWorkerLost: "retry" });
+    const { buffer } = new Uint8Array([1, 2, 3]);
+    const value = await pool.apply(deadly.dieOnceWith, [
+      `${directory}/first`,
+      buffer,
+    ], { transfer: [buffer] });
+    // What was packed is sent again.
+    assertEquals(value, 3);
+  }
+  await Deno.remove(directory, { recursive: true });
 });
 
 poolTest("Pool.apply() takes and gives megabytes", async () => {
@@ -814,11 +856,14 @@ poolTest("What a task logs and tells comes before its result", async () => {
     const told: unknown[] = [];
     pool.addEventListener("log", ({ detail }) => told.push(detail));
     pool.addEventListener("progress", ({ detail }) => told.push(detail));
-    const worker = await pool.apply(tasks.say, ["one\ntwo", { three: 3 }]);
+    const said = pool.applyAsync(tasks.say, ["one\ntwo", { three: 3 }]);
+    const worker = await said.get();
+    const task = { id: said.id, name: "say" };
     assertEquals(told, [
-      { worker, text: "one\ntwo { three: 3 }" },
-      { worker, value: { part: 1 } },
-      { worker, value: { part: 2 } },
+      { worker, text: "one", task },
+      { worker, text: "two { three: 3 }", task },
+      { worker, value: { part: 1 }, task },
+      { worker, value: { part: 2 }, task },
     ]);
   }
 });

@@ -11,6 +11,7 @@ import { FunctionTable } from "../../pool/_functions.ts";
 import { ListSource } from "../../pool/_map_source.ts";
 import { Scheduler, type SchedulerOptions } from "../../pool/_scheduler.ts";
 import { Task, type TaskOutcome } from "../../pool/_task.ts";
+import { until } from "../process/_run.ts";
 import { FakeWorker } from "./_fake_worker.ts";
 
 /** What the tasks call; nobody does so here. */
@@ -355,4 +356,158 @@ Deno.test("Scheduler names the item that a dead worker was at", async () => {
   world.workers[1]!.doAll(world.workers[1]!.batches[0]!);
   const error = await assertRejects(() => promise, WorkerLostError);
   assertEquals((error as unknown as { index: number }).index, 3);
+});
+
+Deno.test("Scheduler runs a task so often again as is allowed", async () => {
+  await using world = await World.started({
+    size: 1,
+    onWorkerLost: "retry",
+    retries: 3,
+  });
+  const { outcome, task } = world.submit(7);
+  await turn();
+  for (const attempt of [1, 2, 3]) {
+    assertEquals(task.attempt, attempt);
+    const worker = world.workers.at(-1)!;
+    worker.begin(worker.batches[0]!);
+    worker.die();
+    world.workers.at(-1)!.ready();
+    await turn();
+  }
+  assertEquals(task.attempt, 4);
+  const worker = world.workers.at(-1)!;
+  worker.doAll(worker.batches[0]!);
+  assertEquals(await outcome, { ok: true, value: 7 });
+  assertEquals(world.scheduler.counts.lost, 3);
+});
+
+/** Starts workers, except that some tries fail. */
+class Unsteady {
+  readonly workers: FakeWorker[] = [];
+  tries = 0;
+  fails: (tries: number) => boolean = () => false;
+
+  readonly start = (
+    ...[id, events]: Parameters<SchedulerOptions["start"]>
+  ): FakeWorker => {
+    if (this.fails(++this.tries)) throw new Error("too many open files");
+    const worker = new FakeWorker(id, events, true);
+    this.workers.push(worker);
+    return worker;
+  };
+}
+
+Deno.test("Scheduler tries again to start a worker, while it is wanted", async () => {
+  await fn.ready;
+  fn.estimate = undefined;
+  const unsteady = new Unsteady();
+  await using world = new World({ size: 1, start: unsteady.start });
+  const [first] = unsteady.workers;
+  first!.ready();
+  unsteady.fails = (tries) => tries < 4;
+  const { outcome } = world.submit(1);
+  await turn();
+  first!.begin(first!.batches[0]!);
+  first!.die();
+  assertFalse((await outcome).ok, "It was at it");
+  const again = world.submit(2);
+  await until(() => unsteady.workers.length === 2, "None is started");
+  assertEquals(unsteady.tries, 4);
+  const second = unsteady.workers[1]!;
+  second.ready();
+  await turn();
+  second.doAll(second.batches[0]!);
+  assertEquals(await again.outcome, { ok: true, value: 2 });
+  second.die();
+});
+
+Deno.test("Scheduler breaks when no worker can be started for long", async () => {
+  await fn.ready;
+  fn.estimate = undefined;
+  const unsteady = new Unsteady();
+  await using world = new World({ size: 1, start: unsteady.start });
+  unsteady.workers[0]!.ready();
+  unsteady.fails = () => true;
+  unsteady.workers[0]!.die();
+  const failed = await world.submit(1).outcome;
+  assert(!failed.ok && failed.error instanceof BrokenPoolError);
+  assert(failed.error.message.includes("too many open files"));
+});
+
+Deno.test("Scheduler tells once when one worker cannot be replaced, and goes on", async () => {
+  await fn.ready;
+  fn.estimate = undefined;
+  const unsteady = new Unsteady();
+  const told: unknown[] = [];
+  const hopeless = Promise.withResolvers<void>();
+  await using world = new World({
+    start: unsteady.start,
+    events: {
+      cannotStart(error) {
+        told.push(error);
+        hopeless.resolve();
+      },
+    },
+  });
+  const [first, second] = unsteady.workers;
+  first!.ready();
+  second!.ready();
+  unsteady.fails = () => true;
+  first!.die();
+  const [one, two] = [world.submit(1), world.submit(2)];
+  await hopeless.promise;
+  assertEquals(told.length, 1);
+  for (const { outcome } of [one, two]) {
+    second!.doAll(second!.batches.pop()!);
+    assert((await outcome).ok);
+    await turn();
+  }
+  second!.die();
+});
+
+Deno.test("Scheduler hands out what a far worker gives back", async () => {
+  await using world = await World.started({}, { isNear: false });
+  fn.estimate = 0.1;
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const source = new ListSource(
+    { fn, isSpread: false, chunksize: 6, priority: 0 },
+    [0, 1, 2, 3, 4, 5],
+    (outcome) => outcome.ok ? resolve(outcome.value) : reject(outcome.error),
+    { isDurable: false, abandoned: () => {} },
+  );
+  world.scheduler.add(source);
+  await turn();
+  const [first, second] = world.workers;
+  const [batch] = first!.batches;
+  first!.done(batch!, { 0: 0, 1: 1 }, { last: true, begun: 2, ms: 50 });
+  await turn();
+  // They take long: each gets one of them.
+  assertEquals(world.given, [[0, 1, 2, 3, 4, 5, 2], [3]]);
+  for (let round = 0; round < 6; round++) {
+    for (const worker of [first!, second!]) {
+      for (const one of worker.batches.splice(0)) {
+        if (one !== batch) worker.doAll(one, 0.1);
+      }
+    }
+    await turn();
+  }
+  assertEquals(await promise, [0, 1, 2, 3, 4, 5]);
+});
+
+Deno.test("Scheduler tells a worker which items are not wanted any more", async () => {
+  for (const isNear of [true, false]) {
+    await using world = await World.started({ size: 1 }, { isNear });
+    const source: ListSource = new ListSource(
+      { fn, isSpread: false, chunksize: 3, priority: 0 },
+      [0, 1, 2],
+      () => {},
+      { isDurable: false, abandoned: () => world.scheduler.abandon(source) },
+    );
+    world.scheduler.add(source);
+    await turn();
+    const [worker] = world.workers;
+    source.finish({ ok: false, error: new Error("enough") });
+    assertEquals(worker!.dropped, [worker!.batches[0]!.id]);
+    worker!.done(worker!.batches[0]!, {}, { last: true, begun: 0 });
+  }
 });
