@@ -365,7 +365,7 @@ Deno.test("Thread takes a target or run(), not both", () => {
 
 // ---- Names and idents ----
 
-threadTest("Thread is named by number and target", async () => {
+Deno.test("Thread is named by number and target", () => {
   const made = [
     new Thread({ target: tasks.nothing }),
     new Thread(),
@@ -617,21 +617,25 @@ threadTest("Thread.join() ends with the signal, and only that", async () => {
 threadTest("Thread.join() works from several places at once", async () => {
   const { go, thread } = waiting({ name: "joined" });
   const here = [thread.join(), thread.join(), wait([thread])];
-  const there = [1, 2].map(() => {
-    const joiner = new Thread({ target: tasks.joinByName, args: ["joined"] });
+  const readies = [new Event(), new Event()];
+  const there = readies.map((ready) => {
+    const joiner = new Thread({
+      target: tasks.joinByName,
+      args: ["joined", undefined, ready],
+    });
     joiner.start();
     return joiner;
   });
   const gaveUp = new Thread({ target: tasks.joinByName, args: ["joined", 1] });
   gaveUp.start();
   assertEquals(await gaveUp.result, false);
+  for (const ready of readies) await ready.wait();
   for (const joiner of there) await assertPending(joiner.result);
   go.set();
   assertEquals(await Promise.all(here), [true, true, [thread]]);
   assertEquals(
     await Promise.all(there.map(({ result }) => result)),
-    // One that has come too late finds none, but not a hanging one.
-    there.map(() => true),
+    [true, true],
   );
   await Promise.all([gaveUp, ...there].map((thread) => thread.join()));
 });
