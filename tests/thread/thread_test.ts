@@ -387,7 +387,6 @@ Deno.test("Thread is named by number and target", () => {
     "",
     `Thread-${number + 4} (echo)`,
   ]);
-  await Promise.resolve();
 });
 
 threadTest("Thread has an ident that no other one ever has", async () => {
