@@ -49,6 +49,6 @@ export function checkGuarded(action: string): readonly string[] {
   throw new InvalidStateError(
     `Cannot ${action}: the main module does so while it is imported by a ${
       self.isThread ? "thread" : `child ("${self.name}")`
-    }, which would go on for ever; put it under "if (import.meta.main) { ... }"`,
+    }, which would go on for ever; put the start under "if (import.meta.main) { ... }"`,
   );
 }
