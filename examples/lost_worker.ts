@@ -74,8 +74,10 @@ if (import.meta.main) {
     args: ["other", task, result, sign, speed],
   });
   doomed.start();
+  await begun.get();
+  // The other one is at work when the first is killed.
   other.start();
-  while (await begun.get() !== "doomed");
+  await begun.get();
   doomed.kill();
   await doomed.join();
   console.log("doomed was killed");
