@@ -100,6 +100,37 @@ export class ByteWriter {
     this.pos += 8;
   }
 
+  /** Integers from -128 to 127, a byte each. */
+  i8s(values: readonly number[]): void {
+    this.reserve(values.length);
+    const bytes = this.bytes;
+    let at = this.pos;
+    for (let i = 0; i < values.length; i++) bytes[at++] = values[i]!;
+    this.pos = at;
+  }
+
+  /** The same as so many calls of `i32`. */
+  i32s(values: readonly number[]): void {
+    this.reserve(values.length * 4);
+    const view = this.#view;
+    let at = this.pos;
+    for (let i = 0; i < values.length; i++, at += 4) {
+      view.setInt32(at, values[i]!, true);
+    }
+    this.pos = at;
+  }
+
+  /** The same as so many calls of `f64`. */
+  f64s(values: readonly number[]): void {
+    this.reserve(values.length * 8);
+    const view = this.#view;
+    let at = this.pos;
+    for (let i = 0; i < values.length; i++, at += 8) {
+      view.setFloat64(at, values[i]!, true);
+    }
+    this.pos = at;
+  }
+
   varint(value: number): void {
     this.reserve(8);
     while (value > 0x7f) {
@@ -267,6 +298,37 @@ export class ByteReader {
     }
     for (let i = 0; i < 8; i++) scratch[i] = bytes[at + i]!;
     return scratchView.getFloat64(0, true);
+  }
+
+  /** What `i8s` wrote. */
+  i8s(count: number): number[] {
+    const at = this.#need(count);
+    const bytes = this.bytes;
+    const values: number[] = [];
+    for (let i = 0; i < count; i++) values.push(bytes[at + i]! << 24 >> 24);
+    return values;
+  }
+
+  /** What `i32s` wrote. */
+  i32s(count: number): number[] {
+    const view = this.#numbers(count, 4);
+    const values: number[] = [];
+    for (let i = 0; i < count; i++) values.push(view.getInt32(i * 4, true));
+    return values;
+  }
+
+  /** What `f64s` wrote. */
+  f64s(count: number): number[] {
+    const view = this.#numbers(count, 8);
+    const values: number[] = [];
+    for (let i = 0; i < count; i++) values.push(view.getFloat64(i * 8, true));
+    return values;
+  }
+
+  #numbers(count: number, size: number): DataView {
+    const at = this.#need(count * size);
+    const { buffer, byteOffset } = this.bytes;
+    return new DataView(buffer, byteOffset + at, count * size);
   }
 
   varint(): number {

@@ -85,6 +85,10 @@ const Tag = {
   Ref: 20,
   Handle: 21,
   Composite: 22,
+  /** Lists of numbers alone: of integers of 8 and of 32 bits, and of others. */
+  Int8s: 23,
+  Int32s: 24,
+  Float64s: 25,
   /** From here on: a small integer, 0 to 127, in the tag itself. */
   SmallInt: 0x80,
 } as const;
@@ -207,14 +211,15 @@ class Encoder {
 
   encode(
     value: unknown,
-    { foreign = false, lend = false, isKnown, isShared }: EncodeOptions,
+    { foreign = false, lend = false, isKnown, isShared, isList }: EncodeOptions,
   ): Encoded {
     this.busy = true;
     this.#foreign = foreign;
     this.#isKnown = isKnown;
     this.#isShared = isShared;
     try {
-      this.#value(value);
+      if (isList) this.#list(value as readonly unknown[]);
+      else this.#value(value);
       const handles = this.#handles ?? NO_HANDLES;
       const bytes = lend ? this.#out.lend() : this.#out.take();
       return { bytes, handles };
@@ -315,15 +320,38 @@ class Encoder {
       keys.length === length &&
       (length === 0 || keys[length - 1] === String(length - 1))
     ) {
-      out.u8(Tag.Array);
-      out.varint(length);
-      for (let i = 0; i < length; i++) this.#value(value[i]);
-      return;
+      return this.#items(value);
     }
     // Holes and extra fields survive, as in a structured clone.
     out.u8(Tag.SparseArray);
     out.varint(length);
     this.#fields(value as unknown as Record<string, unknown>, keys);
+  }
+
+  #items(value: readonly unknown[]): void {
+    const out = this.#out;
+    out.u8(Tag.Array);
+    out.varint(value.length);
+    for (let i = 0; i < value.length; i++) this.#value(value[i]);
+  }
+
+  /**
+   * A list that this package has made: it has neither holes nor fields, so that
+   * nobody has to look for them, which takes longer than all the rest.
+   */
+  #list(value: readonly unknown[]): void {
+    this.#objects.meet(value);
+    this.#depth++;
+    const tag = numbersTag(value);
+    if (tag === undefined) return this.#items(value);
+    const out = this.#out;
+    out.u8(tag);
+    out.varint(value.length);
+    // All of them are: see there.
+    const numbers = value as readonly number[];
+    if (tag === Tag.Int8s) out.i8s(numbers);
+    else if (tag === Tag.Int32s) out.i32s(numbers);
+    else out.f64s(numbers);
   }
 
   #plain(value: Record<string, unknown>): void {
@@ -517,6 +545,24 @@ class Encoder {
   }
 }
 
+/** How a list of numbers alone is written; `undefined` for any other. */
+function numbersTag(values: readonly unknown[]): number | undefined {
+  const { length } = values;
+  let bits = 0;
+  let i = 0;
+  for (; i < length; i++) {
+    const value = values[i];
+    if (typeof value !== "number") return undefined;
+    if (value !== (value | 0) || Object.is(value, -0)) break;
+    bits |= value ^ value >> 31;
+  }
+  if (i === length) return bits < 0x80 ? Tag.Int8s : Tag.Int32s;
+  for (; i < length; i++) {
+    if (typeof values[i] !== "number") return undefined;
+  }
+  return Tag.Float64s;
+}
+
 /** The encoder of everybody, but for one message inside another. */
 const sharedEncoder = new Encoder();
 
@@ -537,6 +583,8 @@ export interface EncodeOptions {
   isKnown?: (object: Handle) => boolean;
   /** Whether the bytes are only needed until the next call. */
   lend?: boolean;
+  /** Whether it is a list that has nothing but its items, none left out. */
+  isList?: boolean;
 }
 
 /**
@@ -777,6 +825,12 @@ class Decoder {
         for (let i = 0; i < count; i++) array.push(this.value());
         return array;
       }
+      case Tag.Int8s:
+        return this.#keep(input.i8s(this.#count()));
+      case Tag.Int32s:
+        return this.#keep(input.i32s(this.#count()));
+      case Tag.Float64s:
+        return this.#keep(input.f64s(this.#count()));
       case Tag.SparseArray: {
         const length = input.varint();
         if (length > 0xffffffff) this.#corrupt("length");

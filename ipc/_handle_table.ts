@@ -14,7 +14,7 @@
 
 import type { Hub } from "./_hub.ts";
 import type { ByteReader, ByteWriter } from "./_bytes.ts";
-import { decode, encode, type Handle } from "./_codec.ts";
+import { decode, encode, type EncodeOptions, type Handle } from "./_codec.ts";
 import { Frame } from "./_link.ts";
 import { NO_REFS, type Packet, type Ref } from "./_packet.ts";
 import { Reference } from "./_reference.ts";
@@ -148,10 +148,20 @@ export abstract class HandleTable {
     transfer?: readonly ArrayBuffer[],
     lend = false,
   ): Packet {
+    return this.#packed(value, { root, transfer, lend });
+  }
+
+  /**
+   * The same for a list that has nothing but its items, none left out. The bytes
+   * are lent until the next call.
+   */
+  packList(list: readonly unknown[], root: string): Packet {
+    return this.#packed(list, { root, lend: true, isList: true });
+  }
+
+  #packed(value: unknown, options: EncodeOptions): Packet {
     const { bytes, handles } = encode(value, {
-      root,
-      transfer,
-      lend,
+      ...options,
       isKnown: this.#isKnown,
     });
     if (handles.length === 0) return { bytes, refs: NO_REFS };

@@ -509,7 +509,7 @@ export class Scheduler implements TaskRunner {
     const { start, items, attempt, since } = source.take(size);
     let packet: Packet;
     try {
-      packet = hub.pack(items, "items", undefined, true);
+      packet = hub.packList(items, "items");
     } catch (error) {
       // One of them cannot be sent: the others can.
       return this.#leaveOut(source, start, items, error);

@@ -75,8 +75,11 @@ export abstract class TaskResult<R = unknown> implements Waitable {
   }
 
   #resolve(outcome: TaskOutcome): void {
-    if (outcome.ok) this.#resolvers!.resolve(outcome.value);
-    else this.#resolvers!.reject(outcome.error);
+    const { promise, resolve, reject } = this.#resolvers!;
+    if (outcome.ok) return resolve(outcome.value);
+    // It may be awaited later.
+    promise.catch(() => {});
+    reject(outcome.error);
   }
 
   /** The value, or the error, as a promise. Always the same one. */
@@ -87,8 +90,6 @@ export abstract class TaskResult<R = unknown> implements Waitable {
     }
     if (this.#resolvers === undefined) {
       this.#resolvers = Promise.withResolvers<unknown>();
-      // It may be awaited later.
-      this.#resolvers.promise.catch(() => {});
       if (this.#outcome !== undefined) this.#resolve(this.#outcome);
     }
     // What the function returned: its type says so.

@@ -516,7 +516,7 @@ class Worker {
     this.#values = [];
     let packet: Packet;
     try {
-      packet = hub.pack(values, "result", undefined, true);
+      packet = hub.packList(values, "result");
     } catch {
       // One of them cannot be sent: each by itself, then.
       values.forEach((value, i) => {

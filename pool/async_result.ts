@@ -64,11 +64,14 @@ export class AsyncResult<R = unknown> extends TaskResult<R> {
     const callback = this.#callbacks?.callback;
     const errorCallback = this.#callbacks?.errorCallback;
     this.settleWith(outcome, errorCallback !== undefined);
-    const failed = (error: unknown) => this.callbackFailed(error);
     // What the function returned: its type says so.
     if (!outcome.ok) {
-      if (errorCallback) callBack(errorCallback, outcome.error, failed);
-    } else if (callback) callBack(callback, outcome.value as never, failed);
+      if (errorCallback) this.#call(errorCallback, outcome.error);
+    } else if (callback) this.#call(callback, outcome.value as never);
+  }
+
+  #call<T>(callback: (value: T) => void, value: T): void {
+    callBack(callback, value, (error) => this.callbackFailed(error));
   }
 
   /** The number of the task, or of the map: events name it. */

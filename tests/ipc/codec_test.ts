@@ -114,6 +114,91 @@ Deno.test("decode() gives holes and fields back, also as many of each", () => {
   assertSameGraph(sent(value), value);
 });
 
+/** The same for a list that has nothing but its items. */
+function sentList<T>(list: T[]): T[] {
+  return decode(encode(list, { isList: true }).bytes) as T[];
+}
+
+Deno.test("decode() gives lists of numbers back as they were", () => {
+  const lists = [
+    [],
+    [0],
+    [127, -128, 0, -1],
+    [128],
+    [-129],
+    [2 ** 31 - 1, -(2 ** 31), 0],
+    [2 ** 31],
+    [0, -0],
+    [-0, 0],
+    [0.5, NaN, Infinity, -Infinity, -0, 1],
+    [1, 2, 3, 0.1],
+    Array.from({ length: 100_000 }, (_, i) => i - 50_000),
+    Array.from({ length: 1000 }, (_, i) => i / 3),
+  ];
+  for (const list of lists) {
+    const back = sentList(list);
+    assert(Array.isArray(back));
+    assertEquals(back.length, list.length);
+    for (const [i, value] of list.entries()) assert(Object.is(back[i], value));
+  }
+});
+
+Deno.test("decode() gives lists of other things back as they were", () => {
+  const shared = { x: 1 };
+  const lists: unknown[][] = [
+    [1, "2", 3],
+    [1.5, null],
+    [undefined, undefined],
+    [1n, true],
+    [shared, shared, [1, 2]],
+  ];
+  for (const list of lists) assertEquals(sentList(list), list);
+  const [first, second] = sentList([shared, shared]);
+  assertStrictEquals(first, second);
+  const cycle: unknown[] = [1];
+  cycle.push(cycle);
+  const back = sentList(cycle);
+  assertStrictEquals(back[1], back);
+});
+
+Deno.test("encode() looks for neither holes nor fields in a list", () => {
+  const list = Object.assign([1, , 3], { field: "left out" });
+  assertEquals(sentList(list), [1, undefined, 3]);
+  assertEquals("field" in sentList(list), false);
+});
+
+Deno.test("decode() rejects a list of numbers that ends too early", () => {
+  for (const list of [[1, 2], [1000, 2000], [0.5, 1.5]]) {
+    const { bytes } = encode(list, { isList: true });
+    for (let size = 1; size < bytes.length; size++) {
+      assertThrows(() => decode(bytes.slice(0, size)), SerializationError);
+    }
+    // More than there is is announced.
+    const wrong = bytes.slice();
+    wrong[1] = 0x7f;
+    assertThrows(() => decode(wrong), SerializationError);
+  }
+});
+
+Deno.test("encode() accepts no more levels in a list than elsewhere", () => {
+  let deepest: unknown[] = [];
+  let levels = 1;
+  for (;; levels++) {
+    const deeper = [deepest];
+    try {
+      encode([deeper]);
+    } catch {
+      break;
+    }
+    deepest = deeper;
+  }
+  assertEquals(sentList([deepest]).length, 1);
+  assertThrows(
+    () => encode([[deepest]], { isList: true }),
+    SerializationError,
+  );
+});
+
 Deno.test("decode() gives maps and sets back in their order", () => {
   const map = new Map<unknown, unknown>([
     ["b", 1],
