@@ -40,7 +40,7 @@ export interface TaskPoolOptions<I extends unknown[] = any[]> {
   retries?: number;
   /**
    * The longest run, in milliseconds, of each task that has none of its own: of
-   * `apply` and `applyAsync`, not of the items of a map.
+   * `apply` and `applyAsync`. For the items of a map there is `itemTimeout`.
    */
   taskTimeout?: number;
   /**
