@@ -25,12 +25,17 @@ hub.onWaiting.add((now) => {
   for (const thread of liveThreads) if (thread.daemon) setHeld(thread);
 });
 
-/** Waits for all threads that are not daemons, then ends the daemons. */
+/**
+ * Waits for all threads that are not daemons, then ends the daemons. One that is
+ * stuck has been told of, and is waited for by nobody.
+ */
 async function joinThreads(): Promise<void> {
   while (true) {
-    const joined = [...liveThreads].filter(({ daemon }) => !daemon);
+    const joined = [...liveThreads].filter(({ daemon, state }) =>
+      !daemon && state !== "stuck"
+    );
     if (joined.length === 0) break;
-    await Promise.all(joined.map(({ ended }) => ended));
+    await Promise.all(joined.map(({ over }) => over));
   }
   await Promise.all([...liveThreads].map((thread) => thread.stop()));
 }

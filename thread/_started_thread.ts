@@ -9,7 +9,7 @@
 //         \--its module cannot be loaded, or the bound is over---------------/
 //
 // `#enter` is the only place that changes the state. The lock decides that it has
-// ended (see _worker.ts): what it sent before is read to the end first. Silence
+// ended (see _lock.ts): what it sent before is read to the end first. Silence
 // decides nothing: a thread that shall stop and goes on is stuck, which is told,
 // and still lives. The lock is watched only while somebody needs to know, because
 // that keeps the program alive: while the thread itself does, or somebody waits
@@ -79,14 +79,16 @@ export class StartedThread {
   readonly daemon: boolean;
   /** Why it could not be started. */
   failure: string | undefined;
-  /** Resolves when it has ended and all it sent has been seen. */
-  readonly ended: Promise<ThreadExit>;
+  /**
+   * Resolves with `true` when it has ended and all it sent has been seen, with
+   * `false` when it shall stop and is stuck. Never rejects.
+   */
+  readonly over: Promise<boolean>;
   readonly #lock: string;
   readonly #name: string;
   readonly #events: ThreadEvents;
   readonly #worker: StartedWorker;
   readonly #link: ThreadLink;
-  readonly #over = Promise.withResolvers<ThreadExit>();
   #state: ThreadState = "starting";
   #exit: ThreadExit | undefined;
   /** Whether it holds its lock, and whether it says that it ends now. */
@@ -96,7 +98,7 @@ export class StartedThread {
   #holds = 0;
   #stopWatch: (() => void) | undefined;
   #stopTimer: (() => void) | undefined;
-  readonly #stopped = Promise.withResolvers<boolean>();
+  readonly #over = Promise.withResolvers<boolean>();
 
   constructor(
     { name, daemon, grants, preload }: ThreadStart,
@@ -107,7 +109,7 @@ export class StartedThread {
     this.daemon = daemon;
     this.#events = events;
     this.#held = !daemon;
-    this.ended = this.#over.promise;
+    this.over = this.#over.promise;
     this.ident = directory.add(name, daemon, ident);
     this.#lock = directory.lockOf(this.ident);
     try {
@@ -190,20 +192,20 @@ export class StartedThread {
   stop(): Promise<boolean> {
     if (this.#state === "ended") return Promise.resolve(true);
     if (this.#state === "stuck") return Promise.resolve(false);
-    if (this.#state === "stopping") return this.#stopped.promise;
+    if (this.#state === "stopping") return this.over;
     this.#exit ??= { reason: "terminated", exitCode: 0 };
     this.#enter("stopping");
     this.#link.stop();
     this.send({ type: "stop" });
     // One that is being loaded has its own bound until it is up.
     if (this.#isUp) this.#boundStop();
-    return this.#stopped.promise;
+    return this.over;
   }
 
   #boundStop(): void {
     this.#stopTimer = startTimer(() => {
       this.#enter("stuck");
-      this.#stopped.resolve(false);
+      this.#over.resolve(false);
       this.#events.stuck();
     }, STOP_BOUND);
   }
@@ -239,8 +241,7 @@ export class StartedThread {
     resourceClosed(this);
     // What was read to the end may have told more of it.
     this.#events.ended(this.#exit ?? exit);
-    this.#stopped.resolve(true);
-    this.#over.resolve(this.#exit ?? exit);
+    this.#over.resolve(true);
   }
 
   /** Whether it keeps the program alive by itself. */

@@ -422,7 +422,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
 
   /**
    * How it ended. Rejects only when it never ran: as `result` does after a start
-   * that throws, or when the thread is disposed of without a start.
+   * that throws, or when the thread is disposed of without a start. Pending as
+   * long as a thread that cannot be stopped goes on, which keeps no program alive.
    */
   get exited(): Promise<ThreadExit> {
     return this.#fate.exited;

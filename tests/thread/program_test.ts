@@ -43,6 +43,11 @@ threadTest("Deno.exit() ends a program whose thread loops", async () => {
   assertEquals(result.stderr, "");
 });
 
+threadTest("a thread ends though its own thread is in a loop", async () => {
+  const result = await success("stuck_below.ts");
+  assertEquals(lines(result), ["stopped false", "joined true"]);
+});
+
 // ---- Daemons ----
 
 for (const how of ["idle", "blocked", "talked", "nested"] as const) {
