@@ -9,9 +9,9 @@
 import { Link } from "../ipc/_link.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import { hub } from "../ipc/_hub.ts";
+import { readyTask } from "../ipc/_ready_task.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
 import { inspected, isError } from "../ipc/_inspected.ts";
-import { loadTask } from "../ipc/_task_load.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { TaskReferenceError } from "../ipc/errors.ts";
 import {
@@ -368,23 +368,14 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
   try {
     if (order.type === "refuse") throw hub.unpack(packet);
     if (order.type !== "run") throw new Error("Unexpected order");
-    const { task } = order;
-    if (task.kind === "method") {
-      const [{ runMethod }, { Process }] = await Promise.all([
-        later<typeof import("../ipc/_subclass.ts")>("../ipc/_subclass.ts"),
-        later<typeof import("./process.ts")>("./process.ts"),
-      ]);
-      const run = await runMethod(Process, task, hub.unpack(packet));
-      self.loading = false;
-      settle(undefined, false, await run());
-      return;
-    }
-    const { run, namespace } = await loadTask(task);
-    hub.errorClass = (name) => namespace?.[name];
-    // The parent has packed a list.
-    const args = hub.unpack(packet) as unknown[];
+    const run = await readyTask(order.task, packet, async () => {
+      const { Process } = await later<typeof import("./process.ts")>(
+        "./process.ts",
+      );
+      return Process;
+    });
     self.loading = false;
-    settle(undefined, false, await run(...args));
+    settle(undefined, false, await run());
   } catch (error) {
     settle(error, true);
   }

@@ -10,6 +10,7 @@
 //                                   reached (a forked child is at its call)
 
 import type { Invitation } from "../ipc/_homes.ts";
+import type { MethodTask } from "../ipc/_ready_task.ts";
 import type { Identity } from "../ipc/_self.ts";
 import type { Task } from "../ipc/_task_load.ts";
 
@@ -76,7 +77,7 @@ export type ToChild =
   | {
     readonly type: "run";
     readonly self: Introduction;
-    readonly task: Task | { kind: "method"; module: string; name: string };
+    readonly task: Task | MethodTask;
   }
   | {
     readonly type: "replay";

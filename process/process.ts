@@ -33,6 +33,7 @@ import type { PermissionMode } from "./_permissions.ts";
 import { spawnPlan } from "./_plan.ts";
 import type { Introduction } from "./_protocol.ts";
 import type { RuntimeOptions } from "./_runtime.ts";
+import type { MethodTask } from "../ipc/_ready_task.ts";
 import { self } from "../ipc/_self.ts";
 import { keepSpares, takeSpare } from "./_spares.ts";
 import type { ExitStatus, OutputMode } from "./_spawn.ts";
@@ -405,7 +406,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   }
 
   #locate(): Promise<
-    Task | { kind: "method"; module: string; name: string }
+    Task | MethodTask
   > {
     if (!this.#isMethod) {
       return locateTask(this.#call ?? { target: () => undefined, files: [] });

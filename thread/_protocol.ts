@@ -8,6 +8,7 @@
 //                       late + error: one more, behind the first
 //                       exiting: it ends by itself, without a result
 
+import type { MethodTask } from "../ipc/_ready_task.ts";
 import type { Task } from "../ipc/_task_load.ts";
 
 /** What a thread is told first. */
@@ -19,13 +20,6 @@ export interface Boot {
   readonly lock: string;
   /** The threads of the process. */
   readonly directory: SharedArrayBuffer;
-}
-
-/** A subclass whose `run()` is the task. */
-export interface MethodTask {
-  readonly kind: "method";
-  readonly module: string;
-  readonly name: string;
 }
 
 /** Messages to a thread. */

@@ -8,8 +8,8 @@
 
 import { hub } from "../ipc/_hub.ts";
 import type { Packet } from "../ipc/_packet.ts";
+import { readyTask } from "../ipc/_ready_task.ts";
 import { joinStarted, self } from "../ipc/_self.ts";
-import { loadTask } from "../ipc/_task_load.ts";
 import {
   joinProcess,
   type StarterLink,
@@ -179,23 +179,14 @@ async function runTask(
     if (packet.refs.length > 0) await later("../ipc/_handles.ts");
     if (order.type === "refuse") throw hub.unpack(packet);
     await preload?.().catch(() => {}); // Whoever needs it says what is wrong.
-    const { task } = order;
-    if (task.kind === "method") {
-      const [{ runMethod }, { Thread }] = await Promise.all([
-        later<typeof import("../ipc/_subclass.ts")>("../ipc/_subclass.ts"),
-        later<typeof import("./thread.ts")>("./thread.ts"),
-      ]);
-      const run = await runMethod(Thread, task, hub.unpack(packet));
-      self.loading = false;
-      settle(undefined, false, await run());
-      return;
-    }
-    const { run, namespace } = await loadTask(task);
-    hub.errorClass = (name) => namespace?.[name];
-    // The starter has packed a list.
-    const args = hub.unpack(packet) as unknown[];
+    const run = await readyTask(order.task, packet, async () => {
+      const { Thread } = await later<typeof import("./thread.ts")>(
+        "./thread.ts",
+      );
+      return Thread;
+    });
     self.loading = false;
-    settle(undefined, false, await run(...args));
+    settle(undefined, false, await run());
   } catch (error) {
     settle(error, true);
   }

@@ -5,6 +5,7 @@ import { Fate } from "../ipc/_fate.ts";
 import { hub } from "../ipc/_hub.ts";
 import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import type { Packet } from "../ipc/_packet.ts";
+import type { MethodTask } from "../ipc/_ready_task.ts";
 import { self } from "../ipc/_self.ts";
 import { ownFields } from "../ipc/_subclass.ts";
 import {
@@ -29,7 +30,6 @@ import {
 import type { ThreadHandle } from "./current_thread.ts";
 import { here } from "./_here.ts";
 import { type ThreadPermissionMode, workerGrants } from "./_permissions.ts";
-import type { MethodTask } from "./_protocol.ts";
 import { setHeld } from "./_end_of_program.ts";
 import { StartedThread, type ThreadExit } from "./_started_thread.ts";
 import { startedHere } from "./_threads_here.ts";
