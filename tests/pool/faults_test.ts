@@ -934,7 +934,10 @@ poolTest(
       // What is made once is there by then.
       if (i === 3) open = openFiles();
     }
-    assertEquals(openFiles(), open);
+    // A thread's go a moment after it: there may be fewer, and never more.
+    if (open !== undefined) {
+      await until(() => openFiles()! <= open!, "Files are left open");
+    }
   },
   IS_LONG ? 1_200_000 : undefined,
 );
