@@ -583,7 +583,9 @@ export class Scheduler implements TaskRunner {
     let isSeveral = false;
     for (const worker of this.workers) {
       const { batches, state } = worker;
-      if (worker.isNear) isSeveral ||= batches.some(({ end }) => end > 1);
+      // Also one alone may wait: in a second batch, behind one that is slow.
+      isSeveral ||= worker.isNear &&
+        (batches.length > 1 || batches.some(({ end }) => end > 1));
       worker.handle.awake = batches.length > 0 || state === "retiring" ||
         (state === "starting" && (isWaiting || this.#isClosing));
     }

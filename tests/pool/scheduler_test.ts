@@ -234,6 +234,26 @@ Deno.test("Scheduler takes back what a slow task holds back", async () => {
   }
 });
 
+Deno.test("Scheduler takes back the one task that waits behind a slow one", async () => {
+  await using world = await World.started();
+  // So they are known to be short, and one is sent ahead.
+  fn.estimate = 0.6;
+  const tasks = [1, 2, 3, 4].map((x) => world.submit(x));
+  await turn();
+  // A batch of one each, and one behind it.
+  assertEquals(world.given, [[1, 3], [2, 4]]);
+  const [busy, quick] = world.workers as [FakeWorker, FakeWorker];
+  busy.begin(busy.batches[0]!); // And never ends.
+  for (const batch of quick.batches.splice(0)) quick.doAll(batch);
+  await until(
+    () => quick.batches.some(({ args }) => args[0] === 3),
+    "It waits for the slow one",
+  );
+  quick.doAll(quick.batches[0]!);
+  assertEquals(await tasks[2]!.outcome, { ok: true, value: 3 });
+  assertFalse(tasks[0]!.isSettled());
+});
+
 Deno.test("Scheduler.cancel() takes back what has not begun", async () => {
   await using world = await World.started({ size: 1 });
   fn.estimate = 0.1;
