@@ -921,8 +921,7 @@ poolTest(
   "Pools that are made, used and closed leave nothing in the long run",
   async () => {
     let open: number | undefined;
-    // Those of processes are what the others stand on.
-    const rounds = IS_LONG ? 1000 : workers === "process" ? 20 : 6;
+    const rounds = IS_LONG ? 1000 : 20;
     for (let i = 0; i < rounds; i++) {
       const { options } = WAYS[i % WAYS.length]!;
       const pool = new Pool({ processes: 2, ...options });
