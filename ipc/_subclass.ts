@@ -15,7 +15,10 @@ export function ownFields(object: object): Record<string, unknown> {
   return { ...object };
 }
 
-/** The options of an object that was made, and numbered, elsewhere. */
+/**
+ * The options of an object that was made, and numbered, elsewhere: it stands for
+ * the process or thread that it is in.
+ */
 export const REMADE: { readonly name: string } = Object.freeze({ name: "" });
 
 /**

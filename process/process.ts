@@ -208,6 +208,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     adoptChild = (child, reached) => {
       const process = new Process<unknown[], unknown>(REMADE);
       process.name = child.name;
+      process.#isOwn = false;
       process.#attach(child, undefined, reached);
       return process;
     };
@@ -228,6 +229,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   #replayed = false;
   #closed = false;
   #daemon: boolean;
+  /** Whether it stands for the process it is in, which runs its `run()`. */
+  #isOwn: boolean;
 
   /**
    * Makes a process; nothing runs before {@linkcode Process.start}.
@@ -286,10 +289,18 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
       ? callerFiles()
       : [];
     this.#checkOneTask(action);
+    this.#isOwn = options === REMADE;
     // The object in the child has the number that it was given here.
-    this.#identity = options === REMADE ? "" : nextIdentity();
+    this.#identity = this.#isOwn ? "" : nextIdentity();
     this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
-    this.#daemon = options.daemon ?? false;
+    this.#daemon = daemon ?? (this.#isOwn && self.daemon);
+    if (this.#isOwn) {
+      this.#fate.giveUp(
+        new InvalidStateError(
+          "Cannot wait for the current process: what becomes of it is known where it was started",
+        ),
+      );
+    }
   }
 
   /** Python runs an overridden `run()` and leaves the target to that. */
@@ -334,7 +345,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   start(): void {
     const action = `start process "${this.name}"`;
     this.#checkNotClosed(action);
-    if (this.#child !== undefined || this.#replayed) {
+    if (this.#child !== undefined || this.#replayed || this.#isOwn) {
       throw new InvalidStateError(`Cannot ${action}: it was started before`);
     }
     if (self.replaying) return this.#replay();
@@ -497,7 +508,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * Waits for the end: `true`, or `false` when the `timeout` was over first.
    * Everything the process sent before its end has arrived then.
    *
-   * @throws {InvalidStateError} If it was not started.
+   * @throws {InvalidStateError} If it was not started, or is the process that
+   * asks.
    */
   async join(options?: WaitOptions): Promise<boolean> {
     const action = `join process "${this.name}"`;
@@ -514,7 +526,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   /** Whether it was started and has not ended. Changes between two turns. */
   isAlive(): boolean {
     this.#checkNotClosed("look at the process");
-    return this.#child !== undefined && this.#exit === undefined;
+    return this.#isOwn ||
+      (this.#child !== undefined && this.#exit === undefined);
   }
 
   /**
@@ -590,7 +603,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   }
 
   set daemon(daemon: boolean) {
-    if (this.#child !== undefined) {
+    if (this.#child !== undefined || this.#isOwn) {
       throw new InvalidStateError(
         `Cannot change "daemon" of process "${this.name}": it was started`,
       );
@@ -600,7 +613,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   /** The process id; `null` before the start. */
   get pid(): number | null {
-    return this.#child?.pid ?? null;
+    return this.#child?.pid ?? (this.#isOwn ? Deno.pid : null);
   }
 
   /**
@@ -644,7 +657,11 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
 
   #started(action: string): Child {
     if (this.#child === undefined) {
-      throw new InvalidStateError(`Cannot ${action}: it was not started`);
+      throw new InvalidStateError(
+        `Cannot ${action}: it ${
+          this.#isOwn ? "is the current process" : "was not started"
+        }`,
+      );
     }
     return this.#child;
   }

@@ -7,7 +7,7 @@ import { checkWait, shown, type WaitOptions } from "../ipc/_options.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import type { MethodTask } from "../ipc/_ready_task.ts";
 import { self } from "../ipc/_self.ts";
-import { ownFields } from "../ipc/_subclass.ts";
+import { ownFields, REMADE } from "../ipc/_subclass.ts";
 import {
   callerFiles,
   checkTarget,
@@ -133,6 +133,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   #exit: ThreadExit | undefined;
   /** A start while a forked child replays: nothing runs. */
   #replayed = false;
+  /** Whether it stands for the thread it is in, which runs its `run()`. */
+  readonly #isOwn: boolean;
 
   /**
    * Makes a thread; nothing runs before {@linkcode Thread.start}.
@@ -171,6 +173,14 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     this.#name = name ?? threadName(this.#call);
     this.#daemon = daemon ?? here().daemon;
     this.#stuck.promise.catch(() => {});
+    this.#isOwn = options === REMADE;
+    if (this.#isOwn) {
+      this.#fate.giveUp(
+        new InvalidStateError(
+          "Cannot wait for the current thread: what becomes of it is known where it was started",
+        ),
+      );
+    }
   }
 
   /**
@@ -184,7 +194,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
    */
   start(): void {
     const action = `start thread "${this.#name}"`;
-    if (this.#started !== undefined || this.#replayed) {
+    if (this.#started !== undefined || this.#replayed || this.#isOwn) {
       throw new InvalidStateError(
         `Cannot ${action}: it was started before; make another one`,
       );
@@ -337,8 +347,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     const started = this.#started;
     if (started === undefined) {
       throw new InvalidStateError(
-        `Cannot ${action}: it was not started${
-          self.isThread ? ", or is the current thread" : ""
+        `Cannot ${action}: it ${
+          this.#isOwn ? "is the current thread" : "was not started"
         }`,
       );
     }
@@ -350,7 +360,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
 
   /** Whether it was started and has not ended. Changes between two turns. */
   isAlive(): boolean {
-    return this.#started !== undefined && this.#exit === undefined;
+    return this.#isOwn ||
+      (this.#started !== undefined && this.#exit === undefined);
   }
 
   /**
@@ -369,7 +380,11 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
     if (this.#replayed) return Promise.resolve(true);
     if (this.#started === undefined) {
       throw new InvalidStateError(
-        `Cannot terminate thread "${this.#name}": it was not started`,
+        `Cannot terminate thread "${this.#name}": it ${
+          this.#isOwn
+            ? "is the current thread, which ends by Deno.exit()"
+            : "was not started"
+        }`,
       );
     }
     return this.#started.stop();
@@ -383,14 +398,12 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   set name(name: string) {
     checkName("rename thread", name);
     this.#name = name;
-    if (this.#started !== undefined) {
-      here().directory.rename(this.#started.ident, name);
-    }
+    if (this.ident !== null) here().directory.rename(this.ident, name);
   }
 
   /** What no other thread of the process ever has; `null` before the start. */
   get ident(): number | null {
-    return this.#started?.ident ?? null;
+    return this.#started?.ident ?? (this.#isOwn ? here().ident : null);
   }
 
   /** Whether the thread ends with the program. Set it before the start. */
@@ -401,7 +414,7 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   set daemon(daemon: boolean) {
     const action = `change "daemon" of thread "${this.#name}"`;
     checkDaemon(action, daemon);
-    if (this.#started !== undefined) {
+    if (this.#started !== undefined || this.#isOwn) {
       throw new InvalidStateError(`Cannot ${action}: it was started`);
     }
     this.#daemon = daemon;

@@ -70,13 +70,13 @@ const VALUES: Record<string, unknown> = {
   "imported triple": 30,
   "class": {
     sum: 1006,
-    base: [null, null, false],
+    base: [null, true, true, false],
     name: "counter",
     current: "counter",
   },
   "class of a class": {
     sum: 1052,
-    base: [null, null, false],
+    base: [null, true, true, false],
     name: "deep",
     current: "deep",
   },

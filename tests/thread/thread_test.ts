@@ -312,7 +312,7 @@ threadTest("Thread runs the run() of a subclass with its fields", async () => {
     thread.start();
     assertEquals(await thread.result, {
       sum,
-      base: [null, false, false],
+      base: [true, true, false],
       name: "adder",
       current: "adder",
       // The constructor does not run again.
@@ -662,7 +662,12 @@ threadTest("Thread cannot join itself or the main thread", async () => {
   );
   const joiner = new tasks.Joiner();
   joiner.start();
-  assertMatch(await joiner.result, /^InvalidStateError: /);
+  const [join, result, exited, start, terminate, name] = await joiner.result;
+  for (const told of [join, result, exited, terminate]) {
+    assertMatch(told!, /^InvalidStateError: .*the current thread/);
+  }
+  assertMatch(start!, /^InvalidStateError: .*was started before/);
+  assertEquals(name, "joiner");
   await joiner.join();
 });
 
