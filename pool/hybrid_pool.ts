@@ -3,13 +3,22 @@
 import { checkInteger } from "../ipc/_options.ts";
 import { cpuCount } from "../process/current_process.ts";
 import { Hosts } from "./_hybrid_worker.ts";
-import { checkPoolOptions, type TaskPoolOptions } from "./_pool_options.ts";
+import {
+  checkPoolOptions,
+  type NeedsInitargs,
+  type TaskPoolOptions,
+} from "./_pool_options.ts";
 import { processStart, type ProcessWorkerOptions } from "./_process_start.ts";
 import { TaskPool } from "./_task_pool.ts";
 
-/** Options of a {@linkcode HybridPool}. */
-export interface HybridPoolOptions
-  extends TaskPoolOptions, ProcessWorkerOptions {
+/**
+ * Options of a {@linkcode HybridPool}.
+ *
+ * @typeParam I The parameters of the initializer.
+ */
+// deno-lint-ignore no-explicit-any -- where the initializer is not known.
+export interface HybridPoolOptions<I extends unknown[] = any[]>
+  extends TaskPoolOptions<I>, ProcessWorkerOptions {
   /**
    * How many processes.
    *
@@ -42,6 +51,8 @@ const THREADS = 2;
  * The workers read the modules of this package and of the tasks, so that
  * `permissions` must let them.
  *
+ * @typeParam I The parameters of the initializer.
+ *
  * @example
  * ```ts
  * import { HybridPool } from "@multitask/std/pool";
@@ -51,14 +62,18 @@ const THREADS = 2;
  * assertEquals(await pool.map((x: number) => x * x, [1, 2, 3]), [1, 4, 9]);
  * ```
  */
-export class HybridPool extends TaskPool {
+export class HybridPool<I extends unknown[] = []> extends TaskPool {
   /**
    * Starts the workers.
    *
    * @throws {TypeError | RangeError} If an option is not as it has to be.
    * @throws {PermissionNeededError} If a permission is missing; names the flag.
    */
-  constructor(options: HybridPoolOptions = {}) {
+  constructor(
+    options: HybridPoolOptions<I> & NeedsInitargs<I> =
+      // Without an initializer.
+      {} as HybridPoolOptions<I> & NeedsInitargs<I>,
+  ) {
     const action = "create hybrid pool";
     if (typeof options !== "object" || options === null) {
       throw new TypeError(

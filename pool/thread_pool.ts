@@ -2,13 +2,22 @@
 
 import { checkInteger } from "../ipc/_options.ts";
 import { cpuCount } from "../process/current_process.ts";
-import { checkPoolOptions, type TaskPoolOptions } from "./_pool_options.ts";
+import {
+  checkPoolOptions,
+  type NeedsInitargs,
+  type TaskPoolOptions,
+} from "./_pool_options.ts";
 import { TaskPool } from "./_task_pool.ts";
 import { threadStarter, type ThreadWorkerOptions } from "./_thread_start.ts";
 
-/** Options of a {@linkcode ThreadPool}. */
-export interface ThreadPoolOptions
-  extends TaskPoolOptions, ThreadWorkerOptions {
+/**
+ * Options of a {@linkcode ThreadPool}.
+ *
+ * @typeParam I The parameters of the initializer.
+ */
+// deno-lint-ignore no-explicit-any -- where the initializer is not known.
+export interface ThreadPoolOptions<I extends unknown[] = any[]>
+  extends TaskPoolOptions<I>, ThreadWorkerOptions {
   /**
    * How many workers.
    *
@@ -36,6 +45,8 @@ export interface ThreadPoolOptions
  *
  * Send such tasks to a {@linkcode Pool}.
  *
+ * @typeParam I The parameters of the initializer.
+ *
  * @example
  * ```ts
  * import { ThreadPool } from "@multitask/std/pool";
@@ -45,7 +56,7 @@ export interface ThreadPoolOptions
  * assertEquals(await pool.map((x: number) => x * x, [1, 2, 3]), [1, 4, 9]);
  * ```
  */
-export class ThreadPool extends TaskPool {
+export class ThreadPool<I extends unknown[] = []> extends TaskPool {
   /**
    * Starts the workers.
    *
@@ -53,13 +64,14 @@ export class ThreadPool extends TaskPool {
    * @throws {TypeError | RangeError} If an option is not as it has to be.
    * @throws {PermissionNeededError} If `permissions` needs a flag; names it.
    */
-  constructor(threads?: number | ThreadPoolOptions) {
+  constructor(threads?: number | ThreadPoolOptions<I> & NeedsInitargs<I>) {
     const action = "create thread pool";
-    const options = typeof threads === "object" && threads !== null
-      ? threads
-      : threads === undefined
-      ? {}
-      : { threads };
+    const options: ThreadPoolOptions<I> =
+      typeof threads === "object" && threads !== null
+        ? threads
+        : threads === undefined
+        ? {}
+        : { threads };
     const size = options.threads ?? cpuCount();
     checkInteger(action, "threads", size, 1);
     checkPoolOptions(action, options);

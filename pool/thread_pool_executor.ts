@@ -3,13 +3,22 @@
 import { checkInteger } from "../ipc/_options.ts";
 import { cpuCount } from "../process/current_process.ts";
 import { Executor } from "./_executor.ts";
-import { checkPoolOptions, type TaskPoolOptions } from "./_pool_options.ts";
+import {
+  checkPoolOptions,
+  type NeedsInitargs,
+  type TaskPoolOptions,
+} from "./_pool_options.ts";
 import { TaskPool } from "./_task_pool.ts";
 import { threadStarter, type ThreadWorkerOptions } from "./_thread_start.ts";
 
-/** Options of a {@linkcode ThreadPoolExecutor}. */
-export interface ThreadPoolExecutorOptions
-  extends TaskPoolOptions, ThreadWorkerOptions {
+/**
+ * Options of a {@linkcode ThreadPoolExecutor}.
+ *
+ * @typeParam I The parameters of the initializer.
+ */
+// deno-lint-ignore no-explicit-any -- where the initializer is not known.
+export interface ThreadPoolExecutorOptions<I extends unknown[] = any[]>
+  extends TaskPoolOptions<I>, ThreadWorkerOptions {
   /**
    * How many workers there are at most; they are started when they are needed.
    *
@@ -28,6 +37,8 @@ export interface ThreadPoolExecutorOptions
  *
  * **Disposal**: `await using` shuts it down and waits, as a pool does.
  *
+ * @typeParam I The parameters of the initializer.
+ *
  * @example
  * ```ts
  * import { ThreadPoolExecutor } from "@multitask/std/pool";
@@ -38,14 +49,18 @@ export interface ThreadPoolExecutorOptions
  * assertEquals(await future.result(), 3);
  * ```
  */
-export class ThreadPoolExecutor extends Executor {
+export class ThreadPoolExecutor<I extends unknown[] = []> extends Executor {
   /**
    * Makes an executor; workers are started when they are needed.
    *
    * @throws {TypeError | RangeError} If an option is not as it has to be.
    * @throws {PermissionNeededError} If `permissions` needs a flag; names it.
    */
-  constructor(options: ThreadPoolExecutorOptions = {}) {
+  constructor(
+    options: ThreadPoolExecutorOptions<I> & NeedsInitargs<I> =
+      // Without an initializer.
+      {} as ThreadPoolExecutorOptions<I> & NeedsInitargs<I>,
+  ) {
     const action = "create executor";
     const size = options.maxWorkers ?? cpuCount();
     checkInteger(action, "maxWorkers", size, 1);

@@ -52,7 +52,8 @@ export const WAYS: readonly Way[] = [
 export type Kind = "process" | "thread" | "hybrid";
 
 /** Threads, asked for as if they were processes. */
-class ThreadsAsPool extends ThreadPool {
+// deno-lint-ignore no-explicit-any -- whatever its initializer takes.
+class ThreadsAsPool extends ThreadPool<any[]> {
   constructor(options?: number | PoolOptions) {
     const { processes, permissions: _, runtime: __, ...rest } =
       typeof options === "object" ? options : { processes: options };
@@ -64,7 +65,8 @@ class ThreadsAsPool extends ThreadPool {
 }
 
 /** Threads of one process, asked for as if they were processes. */
-class HybridAsPool extends HybridPool {
+// deno-lint-ignore no-explicit-any -- whatever its initializer takes.
+class HybridAsPool extends HybridPool<any[]> {
   constructor(options?: number | PoolOptions) {
     const { processes, ...rest } = typeof options === "object"
       ? options

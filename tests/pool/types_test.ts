@@ -2,7 +2,13 @@
 // What compiles, and what does not: these functions are checked, not called.
 
 import { assertEquals } from "@std/assert";
-import { Pool, ProcessPoolExecutor } from "../../pool/mod.ts";
+import {
+  HybridPool,
+  Pool,
+  ProcessPoolExecutor,
+  ThreadPool,
+  ThreadPoolExecutor,
+} from "../../pool/mod.ts";
 import * as tasks from "./fixtures/tasks.ts";
 
 function optional(x?: number, y?: number): number {
@@ -48,12 +54,32 @@ function initializers(): unknown[] {
   new Pool({ initializer: tasks.setState });
   // @ts-expect-error the argument is a text
   new ProcessPoolExecutor({ initializer: tasks.setState, initargs: [1] });
+  // @ts-expect-error the argument is a text
+  new ThreadPool({ initializer: tasks.setState, initargs: [1] });
+  // @ts-expect-error an argument is needed
+  new ThreadPoolExecutor({ initializer: tasks.setState });
+  // @ts-expect-error an argument is needed
+  new HybridPool({ processes: 1, initializer: tasks.setState });
+  const initialized = {
+    initializer: tasks.setState,
+    initargs: ["text"],
+  } as const;
   const pool: Pool = new Pool({
     initializer: tasks.setState,
     initargs: ["text"],
   });
+  const threads: ThreadPool = new ThreadPool(initialized);
+  const futures: ThreadPoolExecutor = new ThreadPoolExecutor(initialized);
+  const hybrid: HybridPool = new HybridPool(initialized);
   return [
     pool,
+    threads,
+    futures,
+    hybrid,
+    new ThreadPool(2),
+    new ThreadPool({ threads: 2 }),
+    new ThreadPoolExecutor(),
+    new HybridPool(),
     new Pool({ initializer: tasks.nothing }),
     new Pool(2),
     new Pool(),
