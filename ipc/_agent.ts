@@ -794,6 +794,8 @@ export class Agent {
           }
         }
         this.drain();
+        // Whoever was served goes first: it may be the one that is answered next.
+        if (this.#isSleepy) await immediate();
       }
     } finally {
       this.#parking = false;
@@ -902,4 +904,9 @@ export class Agent {
       if (ended === "timed-out") this.#surroundings.recoverChildren(this);
     }
   }
+}
+
+/** Resolves when all that is due now has run. */
+function immediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -102,9 +102,10 @@ class Host {
     over: () => void,
   ) {
     this.#over = over;
-    this.#control = new WorkerPipe((packet) =>
+    this.#control = new WorkerPipe(
       // A host of ours has packed it.
-      this.#told(hub.unpack(packet) as HostNews)
+      (packet) => this.#told(hub.unpack(packet) as HostNews),
+      () => this.child.hold(),
     );
     const { there } = this.#control;
     const args = hub.pack([there]);
@@ -167,11 +168,9 @@ class Host {
 
   /** Keeps the program alive, and has news read, while a worker is awake. */
   hold(): () => void {
-    const hold = this.child.hold();
     this.#holds++;
     this.#control.awake = true;
     return () => {
-      hold();
       this.#control.awake = --this.#holds > 0;
     };
   }
@@ -209,7 +208,6 @@ class HybridWorker implements WorkerHandle {
   readonly #events: WorkerEvents;
   readonly #pipe: WorkerPipe;
   readonly #memory: SharedArray<"i32"> | undefined;
-  #hold: (() => void) | undefined;
   #stopKill: (() => void) | undefined;
 
   constructor(id: number, host: Host, events: WorkerEvents) {
@@ -217,7 +215,10 @@ class HybridWorker implements WorkerHandle {
     this.name = `PoolWorker-${id}`;
     this.#host = host;
     this.#events = events;
-    this.#pipe = new WorkerPipe((packet) => events.message(packet));
+    this.#pipe = new WorkerPipe(
+      (packet) => events.message(packet),
+      () => host.hold(),
+    );
     this.#memory = homes.mapped === undefined ? undefined : makeBoardMemory();
     this.board = this.#memory && new SharedBoard(this.#memory);
     host.workers.set(id, this);
@@ -246,13 +247,10 @@ class HybridWorker implements WorkerHandle {
   }
 
   get awake(): boolean {
-    return this.#hold !== undefined;
+    return this.#pipe.awake;
   }
 
   set awake(awake: boolean) {
-    if (awake === this.awake || this.isEnding) return;
-    this.#hold?.();
-    this.#hold = awake ? this.#host.hold() : undefined;
     this.#pipe.awake = awake;
   }
 
@@ -265,8 +263,6 @@ class HybridWorker implements WorkerHandle {
       this.#pipe.finish();
     } finally {
       this.#events.ended({ ...end, stderr: this.#host.stderr.text });
-      this.#hold?.();
-      this.#hold = undefined;
       this.#pipe.close();
       this.#memory?.close();
     }

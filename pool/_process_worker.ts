@@ -32,7 +32,6 @@ export class ProcessWorker implements WorkerHandle {
   readonly #memory: SharedArray<"i32"> | undefined;
   readonly #stderr = new LineTail(STDERR_LINES);
   readonly board: SharedBoard | undefined;
-  #hold: (() => void) | undefined;
 
   constructor(
     id: number,
@@ -43,7 +42,10 @@ export class ProcessWorker implements WorkerHandle {
     this.id = id;
     this.name = `PoolWorker-${id}`;
     this.#events = events;
-    this.#pipe = new WorkerPipe((packet) => events.message(packet));
+    this.#pipe = new WorkerPipe(
+      (packet) => events.message(packet),
+      () => this.#child.hold(),
+    );
     const { there } = this.#pipe;
     // Processes share memory where it is mapped.
     this.#memory = homes.mapped === undefined ? undefined : makeBoardMemory();
@@ -106,13 +108,10 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   get awake(): boolean {
-    return this.#hold !== undefined;
+    return this.#pipe.awake;
   }
 
   set awake(awake: boolean) {
-    if (awake === this.awake || this.isEnding) return;
-    this.#hold?.();
-    this.#hold = awake ? this.#child.hold() : undefined;
     this.#pipe.awake = awake;
   }
 
@@ -122,8 +121,6 @@ export class ProcessWorker implements WorkerHandle {
     } finally {
       await this.#stderr.finished;
       this.#events.ended({ exitCode, signal, stderr: this.#stderr.text });
-      this.#hold?.();
-      this.#hold = undefined;
       this.#close();
     }
   }

@@ -31,7 +31,6 @@ export class ThreadWorker implements WorkerHandle {
   readonly #pipe: WorkerPipe;
   readonly #memory: SharedArray<"i32">;
   readonly board: SharedBoard;
-  #hold: (() => void) | undefined;
   #isOver = false;
 
   constructor(
@@ -42,7 +41,11 @@ export class ThreadWorker implements WorkerHandle {
     this.id = id;
     this.name = name;
     this.#events = events;
-    this.#pipe = new WorkerPipe((packet) => events.message(packet), "shared");
+    this.#pipe = new WorkerPipe(
+      (packet) => events.message(packet),
+      () => this.#thread.hold(),
+      "shared",
+    );
     const { there } = this.#pipe;
     this.#memory = makeBoardMemory("shared");
     this.board = new SharedBoard(this.#memory);
@@ -79,13 +82,10 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   get awake(): boolean {
-    return this.#hold !== undefined;
+    return this.#pipe.awake;
   }
 
   set awake(awake: boolean) {
-    if (awake === this.awake || this.isEnding) return;
-    this.#hold?.();
-    this.#hold = awake ? this.#thread.hold() : undefined;
     this.#pipe.awake = awake;
   }
 
@@ -101,8 +101,6 @@ export class ThreadWorker implements WorkerHandle {
         stderr: "",
         how,
       });
-      this.#hold?.();
-      this.#hold = undefined;
       this.#close();
     }
   }

@@ -1,6 +1,7 @@
 // Copyright 2026 the multitask authors. MIT license.
 // The way between a pool and one of its workers, whatever that is: a pipe.
 
+import type { TakeHold } from "../ipc/_fate.ts";
 import { hub } from "../ipc/_hub.ts";
 import type { Home } from "../ipc/_homes.ts";
 import type { Packet } from "../ipc/_packet.ts";
@@ -24,18 +25,28 @@ export class WorkerPipe {
   readonly #here: Connection;
   readonly #end: PipeEnd;
   readonly #received: (packet: Packet) => void;
+  readonly #takeHold: TakeHold;
   readonly #stopper = new AbortController();
   readonly #stop: AbortSignal = this.#stopper.signal;
   #awake = false;
+  /** Has the worker no longer keep the program alive. */
+  #hold: (() => void) | undefined;
+  #resting: ReturnType<typeof setImmediate> | undefined;
   #reading = false;
   #sending: Promise<unknown> | undefined;
 
-  constructor(received: (packet: Packet) => void, home?: Home) {
+  /** `takeHold` has the worker keep the program alive. */
+  constructor(
+    received: (packet: Packet) => void,
+    takeHold: TakeHold,
+    home?: Home,
+  ) {
     const [here, there] = Pipe(home === undefined ? {} : { home });
     this.#here = here;
     this.there = there;
     this.#end = endOf(here) as PipeEnd; // A pipe's.
     this.#received = received;
+    this.#takeHold = takeHold;
   }
 
   /** Whether the worker has ended, or the pipe was closed. */
@@ -62,14 +73,29 @@ export class WorkerPipe {
     this.#sending = sending;
   }
 
-  /** Whether messages are read. */
+  /** Whether messages are read, and the worker keeps the program alive. */
   get awake(): boolean {
     return this.#awake;
   }
 
   set awake(awake: boolean) {
+    if (this.isOver) return;
     this.#awake = awake;
-    if (awake && !this.#reading && !this.isOver) this.#read();
+    if (awake) {
+      this.#hold ??= this.#takeHold();
+      if (!this.#reading) this.#read();
+    } else if (this.#hold !== undefined) {
+      // In the next turn: most who get a result have another task at once.
+      this.#resting ??= setImmediate(() => {
+        this.#resting = undefined;
+        if (!this.#awake) this.#letGo();
+      });
+    }
+  }
+
+  #letGo(): void {
+    this.#hold?.();
+    this.#hold = undefined;
   }
 
   async #read(): Promise<void> {
@@ -109,6 +135,8 @@ export class WorkerPipe {
 
   close(): void {
     this.#stopper.abort(ENDED);
+    clearImmediate(this.#resting);
+    this.#letGo();
     this.#here.close();
   }
 }
