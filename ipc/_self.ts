@@ -28,7 +28,7 @@ export interface Self {
   loading: boolean;
   /** Whether it asks its parent for each permission: permissions "exact". */
   asksParent: boolean;
-  /** Where the main process has started processes. */
+  /** Where the main process has started processes, and threads, so far. */
   startedAt: readonly string[];
   /** Aborted by `interrupt()`. */
   readonly interrupted: AbortController;

@@ -18,9 +18,6 @@ const TASK_RUNNER = "runTask";
 /** More places than this no program starts processes at by hand. */
 const MAX_PLACES = 100;
 
-/** Where the main process has started processes so far. */
-const places = new Set<string>();
-
 let wasRefused = false;
 
 /**
@@ -36,8 +33,12 @@ export function checkGuarded(action: string): readonly string[] {
   const place = stack.filter(({ file }) => file !== "" && !isOwnModule(file))
     .map(({ file, position }) => `${file}:${position}`).join(" < ");
   if (!isChild) {
-    if (places.size < MAX_PLACES) places.add(place);
-    return [...places];
+    // Its threads are told of them, too.
+    const { startedAt } = self;
+    if (startedAt.length < MAX_PLACES && !startedAt.includes(place)) {
+      self.startedAt = [...startedAt, place];
+    }
+    return self.startedAt;
   }
   const inTask = stack.some(({ file, functionName }) =>
     functionName === TASK_RUNNER && isOwnModule(file)

@@ -40,3 +40,16 @@ Deno.test({
     }
   },
 });
+
+for (const kind of ["process", "thread", "hybrid"]) {
+  Deno.test(`An unguarded pool is told so, and starts no others (${kind})`, async () => {
+    const result = await runProgram("unguarded.ts", { env: { KIND: kind } });
+    assertEquals(result.code, 0, shown(result));
+    assertStringIncludes(
+      result.stdout,
+      'put the start under "if (import.meta.main)',
+    );
+    // In the program, and in its one worker.
+    assertEquals(result.stdout.match(/The module runs/g)?.length, 2);
+  });
+}
