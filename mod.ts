@@ -51,6 +51,21 @@
  * | a limit of memory | no | no | yes | yes |
  * | fewer permissions | no | with a flag | yes | yes |
  *
+ * **What does it cost?** Two cores, two workers, medians of `deno task bench`:
+ *
+ * | | `await` | `ThreadPool` | `Pool` | `HybridPool` |
+ * | --- | --- | --- | --- | --- |
+ * | 16 tasks of 62 ms that compute | 992 ms | 525 ms | 525 ms | 528 ms |
+ * | 200 tasks that wait 10 ms each | 12 ms | 1.2 s | 1.2 s | 1.2 s |
+ * | one task after the other, each second | | 35 000 | 38 000 | 33 000 |
+ * | a burst of 100 000 tasks, each second | | 280 000 | 294 000 | 326 000 |
+ * | 1 MiB as an argument and as the result | | 5.7 ms | 2.8 ms | 4.9 ms |
+ * | a start, to the first result | | 52 ms | 58 ms (spare: 8) | |
+ * | memory of one worker | | 5 MiB | 15 MiB | 17 MiB |
+ *
+ * A worker runs one task at a time: that is why those that wait belong into
+ * `await`.
+ *
  * Somebody who comes from Python keeps the names and unlearns one thing: there is
  * no interpreter lock. Threads run at the same time, on all cores; in return they
  * share no variables, only the objects that are made for it. So `threading` code
