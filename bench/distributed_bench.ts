@@ -32,6 +32,9 @@ ${selfTimedFlagsHelp(ROUNDS)}`;
 /** Calls of a sample, one by one. */
 const CALLS = 2000;
 
+/** About what a call, and its answer, has. */
+const FRAME_BYTES = 16;
+
 /** Calls in flight. */
 const WIDTH = 64;
 
@@ -66,10 +69,24 @@ if (import.meta.main) {
 
   {
     const title = "calls of a proxy, one by one";
+    await using echo = await start("echo");
+    using conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: Number(echo.greeting),
+    });
+    conn.setNoDelay();
+    const buffer = new Uint8Array(1024);
     const rows = await measure([
       pythonContender(PYTHON, python, `calls ${CALLS}`, CALLS),
       timed(OURS, CALLS, async () => {
         for (let i = 0; i < CALLS; i++) await tasks.size;
+      }),
+      // What no call can be quicker than that waits for its answer.
+      timed("bare TCP of Deno", CALLS, async () => {
+        for (let i = 0; i < CALLS; i++) {
+          await conn.write(buffer.subarray(0, FRAME_BYTES));
+          await conn.read(buffer);
+        }
       }),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
