@@ -11,6 +11,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { fileUrl } from "../ipc/_task.ts";
 import type { ManagerStatus } from "./_server.ts";
 import { Manager, type ManagerOptions } from "./manager.ts";
 import { serveWorker, type WorkerTasks } from "./serve_worker.ts";
@@ -179,10 +180,8 @@ function textOf(status: ManagerStatus): string {
 
 /** The exported functions of a module. */
 async function tasksOf(path: string): Promise<WorkerTasks> {
-  const base = `file://${Deno.cwd()}/`;
-  const module: Record<string, unknown> = await import(
-    new URL(path, base).href
-  );
+  const url = fileUrl(path) || new URL(path, fileUrl(`${Deno.cwd()}/`)).href;
+  const module: Record<string, unknown> = await import(url);
   const tasks: Record<string, (...args: unknown[]) => unknown> = {};
   for (const [name, value] of Object.entries(module)) {
     if (typeof value === "function") {
