@@ -228,6 +228,53 @@ Deno.test("Manager serves on while thousands connect and leave", async () => {
   });
 });
 
+Deno.test({
+  name: "Manager serves on while 2000 connect in each second for 10 s (long)",
+  ignore: Deno.env.get("TEST_LONG") !== "1",
+  async fn() {
+    await besieged(async (served) => {
+      const client = await served.connect();
+      const queue = await client.getQueue();
+      let connected = 0;
+      const connect = async () => {
+        try {
+          using conn = await open(served);
+          connected++;
+          await conn.write(text("GET / HTTP/1.1\r\n\r\n"));
+        } catch {
+          // So many that the system refuses some.
+        }
+      };
+      const start = performance.now();
+      const pending = new Set<Promise<void>>();
+      let due = 0;
+      let calls = 0;
+      let longest = 0;
+      while (due < 20_000) {
+        for (; due < (performance.now() - start) * 2; due++) {
+          const going = connect().finally(() => pending.delete(going));
+          pending.add(going);
+        }
+        const asked = performance.now();
+        await bounded(queue.size);
+        longest = Math.max(longest, performance.now() - asked);
+        calls++;
+      }
+      await bounded(Promise.all(pending));
+      console.log(
+        `${connected} connected in ${
+          Math.round(performance.now() - start)
+        } ms, ${calls} calls beside them, the longest ${
+          Math.round(longest)
+        } ms`,
+      );
+      assert(connected > 10_000, `${connected} connected`);
+      const late = await served.connect();
+      await bounded(late.status());
+    });
+  },
+});
+
 Deno.test("Manager ends the line of a guest who announces impossible sizes", async () => {
   await besieged(async (served) => {
     const sizes = [

@@ -40,7 +40,7 @@ const { kind: workers, Pool, poolTest, processTest, programTest, WAYS } =
 const MIB = 2 ** 20;
 
 /** Set it to have the long versions run. */
-const IS_LONG = Deno.env.get("POOL_TEST_LONG") === "1";
+const IS_LONG = Deno.env.get("TEST_LONG") === "1";
 
 type Indexed = Error & { index?: number };
 
