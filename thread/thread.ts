@@ -184,7 +184,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
   }
 
   /**
-   * Starts the thread.
+   * Starts the thread. It comes up in later turns of the event loop: whoever
+   * blocks at once (`acquireSync`, a long computation) holds it up.
    *
    * @throws {InvalidStateError} If it was started before; if the module of a
    * thread starts threads while it is loaded; if 1000 threads live already.
@@ -369,7 +370,8 @@ export class Thread<A extends unknown[] = unknown[], R = unknown>
    * waits for in a blocking form is woken, and it ends in its next turn. What it
    * holds is freed.
    *
-   * A thread that is in a loop cannot be stopped. It is told on stderr after a
+   * A thread that is in a loop, or awaits in one without ever giving the event
+   * loop a turn, cannot be stopped. It is told on stderr after a
    * second, `result` and `join` reject, and the thread goes on; it does not keep
    * the program from its end. Send such work to a `Process`.
    *

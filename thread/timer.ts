@@ -169,7 +169,8 @@ export class Timer<A extends unknown[] = []> implements Waitable, Disposable {
 
   /**
    * Waits until the function has settled or the timer was cancelled: `true`, or
-   * `false` when the `timeout` was over first.
+   * `false` when the `timeout` was over first. The function itself must not await
+   * it without a `timeout`: it would wait for itself.
    *
    * @throws {InvalidStateError} If it was neither started nor cancelled.
    */
