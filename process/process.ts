@@ -140,6 +140,9 @@ export type ProcessSpawnOptions = Pick<
 
 const OUTPUT_MODES: readonly unknown[] = ["inherit", "null", "piped"];
 
+/** The options of a process that stands for a forked child: it has its number. */
+const ADOPTED: ProcessOptions = Object.freeze({ name: "" });
+
 let nextNumber = 1;
 
 /** The identity of the next child: the numbers from the main process to it. */
@@ -206,9 +209,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   implements Waitable, AsyncDisposable {
   static {
     adoptChild = (child, reached) => {
-      const process = new Process<unknown[], unknown>(REMADE);
+      const process = new Process<unknown[], unknown>(ADOPTED);
       process.name = child.name;
-      process.#isOwn = false;
       process.#attach(child, undefined, reached);
       return process;
     };
@@ -230,7 +232,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   #closed = false;
   #daemon: boolean;
   /** Whether it stands for the process it is in, which runs its `run()`. */
-  #isOwn: boolean;
+  readonly #isOwn: boolean;
 
   /**
    * Makes a process; nothing runs before {@linkcode Process.start}.
@@ -291,7 +293,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     this.#checkOneTask(action);
     this.#isOwn = options === REMADE;
     // The object in the child has the number that it was given here.
-    this.#identity = this.#isOwn ? "" : nextIdentity();
+    this.#identity = this.#isOwn || options === ADOPTED ? "" : nextIdentity();
     this.name = name ?? `${new.target.name || "Process"}-${this.#identity}`;
     this.#daemon = daemon ?? (this.#isOwn && self.daemon);
     if (this.#isOwn) {
