@@ -67,6 +67,7 @@ if (import.meta.main) {
     },
     { name: "Process, result", time: firstResult },
     { name: WARM, time: firstItemOfSpare },
+    { name: "bare program that waits, result", time: firstAnswer },
     pythonRow("spawn"),
     pythonRow("fork"),
   ], { rounds: ROUNDS, progress: "process starts", ...options });
@@ -128,6 +129,30 @@ async function firstResult(): Promise<number> {
   await process.result;
   const elapsed = performance.now() - start;
   await process.join();
+  return elapsed * 1000;
+}
+
+/** Of a program that is there already: the least that a spare has to do. */
+async function firstAnswer(): Promise<number> {
+  const program = new URL("./fixtures/bare_spare.ts", import.meta.url);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", program.href],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  const output = child.stdout.getReader();
+  await output.read(); // It is ready.
+  await new Promise((resolve) => setTimeout(resolve, SPARE_REST));
+  const module = new URL("./fixtures/first_message.ts", import.meta.url);
+  const start = performance.now();
+  await input.write(new TextEncoder().encode(`${module.href}\n`));
+  const { done } = await output.read();
+  const elapsed = performance.now() - start;
+  if (done) throw new Error("The bare program has not answered");
+  await input.close();
+  await output.cancel();
+  await child.status;
   return elapsed * 1000;
 }
 
