@@ -65,9 +65,7 @@ Deno.test({
   ignore: isWindows, // No SIGINT can be sent there.
   async fn() {
     await using manager = new Command(["manager", "--address=127.0.0.1:0"]);
-    const [, address] = await manager.says(
-      /Serving at (\S+:\d+)/,
-    ) as unknown as [string, string];
+    const address = (await manager.says(/Serving at (\S+:\d+)/))[1]!;
     await using worker = new Command([
       "worker",
       `--address=${address}`,
@@ -90,15 +88,15 @@ Deno.test({
 
     // What runs is done before it ends.
     const mark = await Deno.makeTempFile();
-    const slow = pool.applyAsync("marked", [mark, 700]);
+    const slow = pool.applyAsync("marked", [mark]);
     await until(
       async () => await Deno.readTextFile(mark) === "runs",
       "the task runs",
     );
-    await Deno.remove(mark);
     worker.interrupt();
     await worker.says(/Ending when what runs is done/);
-    assertEquals(await bounded(slow.promise), 700);
+    await Deno.remove(mark);
+    assertEquals(await bounded(slow.promise), "done");
     assertEquals(await worker.ended(), 0, worker.text);
     assertStringIncludes(worker.text, "Worker ended: 4 tasks done");
 
@@ -130,10 +128,7 @@ for (
 
 Deno.test("The command tells of a wrong key, and shows none", async () => {
   await using manager = new Command(["manager", "--address=127.0.0.1:0"]);
-  const [, address] = await manager.says(/Serving at (\S+:\d+)/) as unknown as [
-    string,
-    string,
-  ];
+  const address = (await manager.says(/Serving at (\S+:\d+)/))[1]!;
   await using status = new Command(["status", `--address=${address}`], {
     MULTITASK_AUTHKEY: "the wrong one",
   });
