@@ -46,17 +46,7 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
     return { run: await compile(task), namespace: undefined };
   }
   const { module } = task;
-  let namespace: Record<string, unknown>;
-  try {
-    namespace = await import(module);
-  } catch (error) {
-    throw new TaskReferenceError(
-      `Cannot load the task's module ${module}: ${
-        isError(error) ? `${error}` : inspected(error)
-      }`,
-      { cause: error },
-    );
-  }
+  const namespace = await loadModule(module);
   const run = task.kind === "match"
     ? matching(namespace, task)
     : namespace[task.name];
@@ -88,6 +78,26 @@ export async function loadTask(task: Task): Promise<LoadedTask> {
     }),
     namespace,
   };
+}
+
+/**
+ * Imports a module that tasks are in.
+ *
+ * @throws {TaskReferenceError} If that fails.
+ */
+export async function loadModule(
+  module: string,
+): Promise<Record<string, unknown>> {
+  try {
+    return await import(module);
+  } catch (error) {
+    throw new TaskReferenceError(
+      `Cannot load the task's module ${module}: ${
+        isError(error) ? `${error}` : inspected(error)
+      }`,
+      { cause: error },
+    );
+  }
 }
 
 function matching(

@@ -18,7 +18,7 @@ import type { Packet } from "../ipc/_packet.ts";
 import type { ChildStream } from "./_listener.ts";
 import { Channel } from "../ipc/_channel.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import type { ToChild, ToParent } from "./_protocol.ts";
+import type { ToChild, ToParent, ToSpare } from "./_protocol.ts";
 import {
   type ExitStatus,
   spawn,
@@ -74,6 +74,7 @@ export class Child {
   #events: ChildEvents | undefined;
   #pending: [ToParent, Packet][] = [];
   #link: Link | undefined;
+  #prepared: PromiseWithResolvers<void> | undefined;
   #sync = new Set<Channel>();
   #linkEnded: Promise<void> | undefined;
   readonly #program: Spawned;
@@ -182,8 +183,21 @@ export class Child {
     this.#read(channel);
   }
 
+  /**
+   * Has a spare do something before its task, one thing at a time. Resolves when
+   * that is done, or the child has ended; rejects with its error.
+   */
+  prepare(order: ToSpare, packet?: Packet): Promise<void> {
+    this.#prepared = Promise.withResolvers();
+    this.#link!.sendControl(order, packet);
+    return this.#prepared.promise;
+  }
+
   #deliver(message: ToParent, packet: Packet): void {
-    if (this.#events === undefined) this.#pending.push([message, packet]);
+    if (message.type === "prepared") {
+      if (message.failed) this.#prepared!.reject(hub.unpack(packet));
+      else this.#prepared!.resolve();
+    } else if (this.#events === undefined) this.#pending.push([message, packet]);
     else this.#events.message(message, packet);
   }
 
@@ -197,7 +211,7 @@ export class Child {
   }
 
   /** Sends a control message, and what goes with it. */
-  send(message: ToChild, packet?: Packet): void {
+  send(message: Exclude<ToChild, ToSpare>, packet?: Packet): void {
     const isThere = this.#state === "ready" || this.#state === "busy";
     if (this.#link === undefined || !isThere) return;
     if (message.type !== "interrupt") this.#enter("busy");
@@ -213,6 +227,7 @@ export class Child {
     this.#status = status;
     this.#enter("ended");
     liveChildren.delete(this);
+    this.#prepared?.resolve();
     const { exitCode, signal } = status;
     const ended: Ended = { name: this.name, pid: this.pid, exitCode, signal };
     hub.childEnded(this.path, ended);

@@ -10,6 +10,7 @@ import { Link } from "../ipc/_link.ts";
 import type { Packet } from "../ipc/_packet.ts";
 import { hub } from "../ipc/_hub.ts";
 import { readyTask } from "../ipc/_ready_task.ts";
+import { loadModule } from "../ipc/_task_load.ts";
 import type { ByteStream } from "../ipc/_channel.ts";
 import { inspected, isError } from "../ipc/_inspected.ts";
 import { startTimer } from "../ipc/_timer.ts";
@@ -23,6 +24,7 @@ import {
   Role,
   type ToChild,
   type ToParent,
+  type ToSpare,
 } from "./_protocol.ts";
 import { joinStarted, self } from "../ipc/_self.ts";
 import { silenceStdin } from "./_stdin.ts";
@@ -38,7 +40,7 @@ const FENCE_PATIENCE = 5000;
 type Stream = ByteStream & { ref?(): void; unref?(): void };
 
 /** The orders that tell a child what to do. */
-export type Order = Exclude<ToChild, { type: "interrupt" }>;
+export type Order = Exclude<ToChild, ToSpare | { type: "interrupt" }>;
 
 /** An order, with the packet that belongs to it. */
 export interface Orders {
@@ -109,8 +111,11 @@ let lossy = false;
 /** Set when all is done, and only the parent's last word is awaited. */
 let exiting: number | undefined;
 
+let handles: Promise<unknown> | undefined;
+
+/** Once: an import of what is there takes a turn of the event loop. */
 function loadHandles(): Promise<unknown> {
-  return later("../ipc/_handles.ts");
+  return handles ??= later("../ipc/_handles.ts");
 }
 
 /**
@@ -159,10 +164,13 @@ export async function joinTree(): Promise<Orders> {
     control: (message, packet) => {
       // It comes from the parent, whose shapes are ours.
       const order = message as ToChild;
-      if (order.type !== "interrupt") return orders.resolve({ order, packet });
-      self.interrupted.abort(
-        new DOMException("The process was interrupted", "AbortError"),
-      );
+      if (order.type === "interrupt") {
+        self.interrupted.abort(
+          new DOMException("The process was interrupted", "AbortError"),
+        );
+      } else if (order.type === "rehearse" || order.type === "preload") {
+        prepare(order, packet);
+      } else orders.resolve({ order, packet });
     },
     // The parent has closed the channel: it has ended, or we have.
     end: () => {
@@ -348,6 +356,35 @@ function settle(error: unknown, failed: boolean, result?: unknown): void {
   finish(1);
 }
 
+/** What a spare does before it has a task. */
+async function prepare(order: ToSpare, packet: Packet): Promise<void> {
+  holdChannel(true, order);
+  try {
+    if (order.type === "rehearse") {
+      const run = await readyTask(order.task, packet, loadBase);
+      await run();
+    } else {
+      introduce(order.self);
+      // Until it has its task: a module starts nothing by itself.
+      self.loading = true;
+      await Promise.all(order.modules.map(loadModule));
+    }
+    sendToParent({ type: "prepared", failed: false });
+  } catch (error) {
+    sendToParent({ type: "prepared", failed: true }, hub.packError(error));
+  }
+  holdChannel(false, order);
+}
+
+async function loadBase(): Promise<
+  typeof import("./process.ts")["Process"]
+> {
+  const { Process } = await later<typeof import("./process.ts")>(
+    "./process.ts",
+  );
+  return Process;
+}
+
 /** Runs the task that the parent has sent. */
 export async function runTask({ order, packet }: Orders): Promise<void> {
   holdChannel(true);
@@ -368,12 +405,7 @@ export async function runTask({ order, packet }: Orders): Promise<void> {
   try {
     if (order.type === "refuse") throw hub.unpack(packet);
     if (order.type !== "run") throw new Error("Unexpected order");
-    const run = await readyTask(order.task, packet, async () => {
-      const { Process } = await later<typeof import("./process.ts")>(
-        "./process.ts",
-      );
-      return Process;
-    });
+    const run = await readyTask(order.task, packet, loadBase);
     self.loading = false;
     settle(undefined, false, await run());
   } catch (error) {

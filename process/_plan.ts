@@ -19,6 +19,8 @@ export interface SpawnPlan {
   readonly key: string;
   /** Whether any task can be given to such a child. */
   readonly general: boolean;
+  /** How long a child may take to be ready, in milliseconds. */
+  readonly startTimeout: number;
   /** Starts a child, which loads something while it waits for its orders. */
   spawn(name: string, load: Bootstrap["load"]): Child;
 }
@@ -90,6 +92,7 @@ export function spawnPlan(
       action: "",
     }]),
     general: first.length === 0 && mode !== "exact",
+    startTimeout: spawnOptions.startTimeout,
     spawn(name, load) {
       if (mode !== "exact") return new Child(name, { ...spawnOptions, load });
       const broker = new PermissionBroker(action);

@@ -6,8 +6,10 @@
 //   child -> parent, when connected: HELLO_SIZE bytes: role, token
 //   parent -> child, control:       task + arguments | replay | refuse
 //                                   interrupt
+//                                   rehearse + arguments | preload (a spare)
 //   child -> parent, control:       done + result | failed + error
 //                                   reached (a forked child is at its call)
+//                                   prepared, + error if it failed
 
 import type { Invitation } from "../ipc/_homes.ts";
 import type { MethodTask } from "../ipc/_ready_task.ts";
@@ -86,13 +88,26 @@ export type ToChild =
     readonly forks: readonly number[];
   }
   | { readonly type: "refuse"; readonly self: Introduction }
-  | { readonly type: "interrupt" };
+  | { readonly type: "interrupt" }
+  | ToSpare;
+
+/** What a spare does before its task. Each is answered by `prepared`. */
+export type ToSpare =
+  /** Runs a task without a result. */
+  | { readonly type: "rehearse"; readonly task: Task }
+  /** Imports modules that tasks may be in. */
+  | {
+    readonly type: "preload";
+    readonly self: Introduction;
+    readonly modules: readonly string[];
+  };
 
 /** Control messages to a parent. The result, or the error, goes with them. */
 export type ToParent =
   | { readonly type: "done" }
   | { readonly type: "failed" }
-  | { readonly type: "reached" };
+  | { readonly type: "reached" }
+  | { readonly type: "prepared"; readonly failed: boolean };
 
 /** Writes the hello of a connection. */
 export function helloBytes(role: number, token: string): Uint8Array {

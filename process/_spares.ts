@@ -1,21 +1,39 @@
 // Copyright 2026 the multitask authors. MIT license.
 // Warm spares: children that are started and wait for a task.
+//
+//   started -> connected -> rehearsed -> modules preloaded -> prepared
+//
+// From the moment it is connected a spare can be taken; what is left of its
+// preparation then goes on beside its task, or is not begun.
 
 import type { Child } from "./_child.ts";
 import { endAll, setDaemon } from "./_end_of_program.ts";
 import type { SpawnPlan } from "./_plan.ts";
+import { rehearse } from "./_rehearsal.ts";
+import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { InvalidStateError } from "../ipc/errors.ts";
+
+interface Spare {
+  readonly child: Child;
+  /** The state of the environment that it was given. */
+  readonly changes: number;
+  /** The modules that it loads beforehand. */
+  readonly preload: readonly string[];
+  /** Resolves when it is prepared, or let go; rejects if it cannot be. */
+  readonly prepared: Promise<void>;
+}
 
 interface Shelf {
   readonly key: string;
   /** Works the plan out anew: permissions may have been given up since. */
   readonly plan: () => SpawnPlan;
   wanted: number;
+  preload: readonly string[];
   /** Stops the refill that is due. */
   stopRefill: (() => void) | undefined;
-  /** The spares, with the state of the environment that they were given. */
-  readonly children: Map<Child, number>;
+  /** What is kept: neither taken for a task nor ended. */
+  readonly spares: Set<Spare>;
 }
 
 const shelves = new Map<string, Shelf>();
@@ -46,9 +64,13 @@ function countChanges(): void {
 /** The name of a child that has no task yet. */
 const SPARE_NAME = "spare";
 
-/** Keeps so many children of a plan waiting; resolves when they are ready. */
+/**
+ * Keeps so many children of a plan waiting, that have loaded some modules;
+ * resolves when they are prepared.
+ */
 export async function keepSpares(
   count: number,
+  preload: readonly string[],
   makePlan: () => SpawnPlan,
 ): Promise<void> {
   const plan = makePlan();
@@ -64,36 +86,48 @@ export async function keepSpares(
       key: plan.key,
       plan: makePlan,
       wanted: 0,
+      preload,
       stopRefill: undefined,
-      children: new Map(),
+      spares: new Set(),
     };
     shelves.set(plan.key, shelf);
   }
   shelf.wanted = count;
+  shelf.preload = preload;
   shelf.stopRefill?.();
   if (count === 0) shelves.delete(plan.key);
   countChanges();
   const stale = takeStale(shelf);
   fill(shelf);
-  const excess = [...shelf.children.keys()].slice(count);
-  for (const child of excess) shelf.children.delete(child);
+  const excess = [...shelf.spares].slice(count);
+  for (const spare of excess) shelf.spares.delete(spare);
   await Promise.all([
     discard([...stale, ...excess]),
-    ...[...shelf.children.keys()].map((child) =>
-      child.connected.then((isThere) => isThere || failed(child))
-    ),
+    ...[...shelf.spares].map(awaitPrepared),
   ]);
 }
 
-/** Takes the spares away whose environment is another than a start's now. */
-function takeStale({ children }: Shelf): Child[] {
-  const stale = [...children].filter(([, state]) => state !== changes)
-    .map(([child]) => child);
-  for (const child of stale) children.delete(child);
+/** Waits for a spare, which keeps the program alive meanwhile. */
+async function awaitPrepared({ child, prepared }: Spare): Promise<void> {
+  const release = child.hold();
+  try {
+    await prepared;
+  } finally {
+    release();
+  }
+}
+
+/** Takes the spares away that are not as those which would be started now. */
+function takeStale({ spares, preload }: Shelf): Spare[] {
+  const stale = [...spares].filter((spare) =>
+    spare.changes !== changes || spare.preload.join() !== preload.join()
+  );
+  for (const spare of stale) spares.delete(spare);
   return stale;
 }
 
-async function discard(children: readonly Child[]): Promise<void> {
+async function discard(spares: readonly Spare[]): Promise<void> {
+  const children = spares.map(({ child }) => child);
   await endAll(children);
   // Nobody has read them, and nobody will.
   await Promise.all(
@@ -104,23 +138,64 @@ async function discard(children: readonly Child[]): Promise<void> {
   );
 }
 
-function failed(child: Child): never {
-  throw new InvalidStateError(
-    `Cannot prewarm: process ${child.pid} ended at its start; see stderr`,
-  );
-}
-
 function fill(shelf: Shelf): void {
-  while (shelf.children.size < shelf.wanted) {
-    const child = shelf.plan().spawn(SPARE_NAME, "everything");
+  while (shelf.spares.size < shelf.wanted) {
+    const plan = shelf.plan();
+    const child = plan.spawn(SPARE_NAME, "everything");
     // Nobody waits for a spare.
     setDaemon(child, true);
-    shelf.children.set(child, changes);
-    child.ended.then(() => {
-      // One that never got ready would only do so again.
-      if (shelf.children.delete(child) && child.wasReady) refillSoon(shelf);
+    const { preload, spares } = shelf;
+    const prepared = prepare(child, preload, plan.startTimeout, () => {
+      if (!spares.has(spare)) return;
+      throw new InvalidStateError(
+        `Cannot prewarm: process ${child.pid} ended at its start; see stderr`,
+      );
+    });
+    prepared.catch(() => {}); // Whoever prewarms is told.
+    const spare = { child, changes, preload, prepared };
+    spares.add(spare);
+    child.ended.then(async ({ signal }) => {
+      await prepared.catch(() => {});
+      if (!spares.delete(spare)) return;
+      // One that ended by itself would only do so again.
+      if (signal !== null && child.wasReady) refillSoon(shelf);
     });
   }
+}
+
+/** Prepares a spare; `ended` is called when it has ended before it was. */
+async function prepare(
+  child: Child,
+  preload: readonly string[],
+  patience: number,
+  ended: () => void,
+): Promise<void> {
+  if (!await child.connected) return ended();
+  const stopTimer = startTimer(
+    () => {
+      if (child.state === "ready") child.kill("SIGKILL");
+    },
+    patience,
+    { unref: true },
+  );
+  try {
+    await rehearse(child);
+    if (preload.length > 0 && child.state === "ready") {
+      await child.prepare({
+        type: "preload",
+        self: {
+          name: SPARE_NAME,
+          daemon: true,
+          parent: { name: self.name, pid: Deno.pid },
+          startedAt: self.startedAt,
+        },
+        modules: preload,
+      });
+    }
+  } finally {
+    stopTimer();
+  }
+  if (child.state !== "ready" && child.state !== "busy") ended();
 }
 
 /** Has what is missing started in a moment: not in the way of who starts. */
@@ -136,7 +211,7 @@ function refillSoon(shelf: Shelf): void {
       }
       // The next starts are of another kind: these would never be taken.
       shelves.delete(shelf.key);
-      discard([...shelf.children.keys()]);
+      discard([...shelf.spares]);
     },
     REFILL_DELAY,
     { unref: true },
@@ -152,9 +227,10 @@ export function takeSpare(plan: SpawnPlan, name: string): Child | undefined {
     discard(stale);
     refillSoon(shelf);
   }
-  for (const child of shelf.children.keys()) {
+  for (const spare of shelf.spares) {
+    const { child } = spare;
     if (child.state !== "ready") continue;
-    shelf.children.delete(child);
+    shelf.spares.delete(spare);
     child.name = name;
     refillSoon(shelf);
     return child;

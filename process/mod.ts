@@ -39,6 +39,7 @@ export {
 } from "./current_process.ts";
 export { fork, type ForkOptions } from "./fork.ts";
 export {
+  type PrewarmOptions,
   Process,
   type ProcessBaseOptions,
   type ProcessExit,

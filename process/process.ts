@@ -138,6 +138,23 @@ export type ProcessSpawnOptions = Pick<
   | "runtime"
 >;
 
+/** Options of {@linkcode Process.prewarm}. */
+export interface PrewarmOptions extends ProcessSpawnOptions {
+  /**
+   * Modules to import while a child waits, as absolute URLs: those that tasks
+   * are in, `import.meta.url` among them. A start then need not wait for that.
+   * What they do when they are loaded happens in every child that waits, whether
+   * it gets a task or not, and where `currentProcess().name` is still "spare";
+   * they may start no processes then.
+   *
+   * Python: `multiprocessing.set_forkserver_preload`, which ignores modules that
+   * cannot be imported.
+   *
+   * @default {[]}
+   */
+  preload?: readonly (string | URL)[];
+}
+
 const OUTPUT_MODES: readonly unknown[] = ["inherit", "null", "piped"];
 
 /** The options of a process that stands for a forked child: it has its number. */
@@ -155,6 +172,26 @@ function checkNoDaemon(action: string): void {
   throw new InvalidStateError(
     `Cannot ${action}: "${self.name}" is a daemon, and daemons may not have children; create it with daemon: false`,
   );
+}
+
+/** The modules to preload, as URLs. */
+function checkPreload(preload: readonly (string | URL)[]): string[] {
+  if (!Array.isArray(preload)) {
+    throw new TypeError(
+      `Cannot prewarm: "preload" must be a list of URLs, received ${
+        shown(preload)
+      }`,
+    );
+  }
+  return preload.map((module: unknown, index) => {
+    const url = module instanceof URL ? module.href : module;
+    if (typeof url === "string" && URL.canParse(url)) return url;
+    throw new TypeError(
+      `Cannot prewarm: "preload[${index}]" must be an absolute URL such as import.meta.url or import.meta.resolve("./tasks.ts"), received ${
+        shown(module)
+      }`,
+    );
+  });
 }
 
 /** Processes by their children, for `activeChildren()`. */
@@ -316,22 +353,51 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
   /**
    * Keeps `count` children started and waiting, so that a `start` takes
    * milliseconds. They are used for processes with the same options (as far as
-   * they concern the start of a child) and replaced when they are taken. They
-   * do not keep the program alive; 0 ends them. After a change of the environment
-   * others take their place. Resolves when all are ready.
+   * they concern the start of a child) and replaced when they are taken, or
+   * killed; one that ends by itself is not replaced. They do not keep the program
+   * alive; 0 ends them. After a change of the environment, or of `preload`, others
+   * take their place. Resolves when all are ready.
    *
    * @param count How many to keep.
-   * @param options What they are started with.
+   * @param options What they are started with, and what they load beforehand.
+   * @throws {TaskReferenceError} If a module of `preload` cannot be imported. The
+   * children wait all the same; a task in that module fails in the same way.
+   * @throws {InvalidStateError} If a child ends at its start; if this process is
+   * a daemon; with permissions that have a part of `read`, or none.
+   *
+   * @example
+   * ```ts
+   * import { Process } from "@multitask/std/process";
+   * import { assertEquals } from "@std/assert";
+   *
+   * export function double(value: number): number {
+   *   return value * 2;
+   * }
+   *
+   * if (import.meta.main) {
+   *   await Process.prewarm(1, { preload: [import.meta.url] });
+   *   const process = new Process({ target: double, args: [21] });
+   *   process.start();
+   *   assertEquals(await process.result, 42);
+   *   await process.join();
+   *   await Process.prewarm(0);
+   * }
+   * ```
    */
   static async prewarm(
     count: number,
-    options: ProcessSpawnOptions = {},
+    options: PrewarmOptions = {},
   ): Promise<void> {
     checkInteger("prewarm", "count", count, 0);
+    const modules = checkPreload(options.preload ?? []);
     if (self.replaying) return;
     checkGuarded("prewarm");
     checkNoDaemon("prewarm");
-    await keepSpares(count, () => spawnPlan("prewarm", options, undefined));
+    await keepSpares(
+      count,
+      modules,
+      () => spawnPlan("prewarm", options, undefined),
+    );
   }
 
   /**
@@ -458,7 +524,7 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
         else if (message.type === "failed") {
           const { name, pid } = child;
           this.#fate.failed(packet, { name, pid, call: this.#call });
-        } else reached?.();
+        } else if (message.type === "reached") reached?.();
       },
       ended: (status) => {
         signal?.removeEventListener("abort", onAbort);
