@@ -123,11 +123,6 @@ export class Child {
     return this.#state;
   }
 
-  /** Whether it has connected. */
-  get wasReady(): boolean {
-    return this.#link !== undefined;
-  }
-
   /** Whether it was killed because it did not connect in time. */
   get isLate(): boolean {
     return this.#late;
@@ -197,8 +192,9 @@ export class Child {
     if (message.type === "prepared") {
       if (message.failed) this.#prepared!.reject(hub.unpack(packet));
       else this.#prepared!.resolve();
-    } else if (this.#events === undefined) this.#pending.push([message, packet]);
-    else this.#events.message(message, packet);
+    } else if (this.#events === undefined) {
+      this.#pending.push([message, packet]);
+    } else this.#events.message(message, packet);
   }
 
   /** Whose child this is now: a spare gets its owner late. */

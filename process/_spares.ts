@@ -155,10 +155,10 @@ function fill(shelf: Shelf): void {
     const spare = { child, changes, preload, prepared };
     spares.add(spare);
     child.ended.then(async ({ signal }) => {
-      await prepared.catch(() => {});
+      const wasPrepared = await prepared.then(() => true, () => false);
       if (!spares.delete(spare)) return;
-      // One that ended by itself would only do so again.
-      if (signal !== null && child.wasReady) refillSoon(shelf);
+      // One that ended by itself, or never was ready, would only do so again.
+      if (signal !== null && wasPrepared) refillSoon(shelf);
     });
   }
 }

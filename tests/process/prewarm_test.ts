@@ -10,14 +10,22 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { liveResources } from "../../ipc/_live.ts";
-import { InvalidStateError } from "../../ipc/mod.ts";
+import {
+  InvalidStateError,
+  Queue,
+  taskRef,
+  TaskReferenceError,
+} from "../../ipc/mod.ts";
+import { liveChildren } from "../../process/_child.ts";
 import {
   activeChildren,
+  type PrewarmOptions,
   Process,
   type ProcessSpawnOptions,
 } from "../../process/mod.ts";
 import { reasonOf } from "../ipc/_waits.ts";
 import {
+  fixture,
   isRunning,
   processTest,
   runFixture,
@@ -25,6 +33,7 @@ import {
   textOf,
   until,
 } from "./_run.ts";
+import * as sharedTasks from "./fixtures/shared_tasks.ts";
 import * as tasks from "./fixtures/tasks.ts";
 
 /** The pids of the children that are there, spares included. */
@@ -37,7 +46,7 @@ function pids(): number[] {
 /** Keeps spares for a while. */
 async function withSpares(
   count: number,
-  options: ProcessSpawnOptions,
+  options: PrewarmOptions,
   test: (spares: number[]) => Promise<void>,
 ): Promise<void> {
   await Process.prewarm(count, options);
@@ -263,6 +272,13 @@ processTest("Process.prewarm() refuses what it cannot keep", async () => {
       "Cannot prewarm",
     );
   }
+  for (const preload of ["./tasks.ts", "file:///a.ts", [1], ["./tasks.ts"]]) {
+    await assertRejects(
+      () => Process.prewarm(1, { preload: preload as string[] }),
+      TypeError,
+      'Cannot prewarm: "preload',
+    );
+  }
   const runtime = { config: "/no/such/deno.json" };
   await assertRejects(
     () => Process.prewarm(1, { runtime, stderr: "null" }),
@@ -270,5 +286,132 @@ processTest("Process.prewarm() refuses what it cannot keep", async () => {
     "ended at its start",
   );
   await Process.prewarm(0, { runtime, stderr: "null" });
+  assertEquals(pids(), []);
+});
+
+/** A module whose top level does something. */
+function acting(act: string): string {
+  return `${fixture("preloaded.ts")}?act=${act}`;
+}
+
+processTest("Process.prewarm() gives children that have loaded modules", () => {
+  const module = fixture("preloaded.ts");
+  const loaders = async () => {
+    const process = new Process({
+      target: taskRef<[], [string, string]>(module, "loaders"),
+      name: "taker",
+    });
+    process.start();
+    const [found] = await Promise.all([process.result, process.join()]);
+    return { pid: process.pid, found };
+  };
+  return withSpares(1, { preload: [new URL(module)] }, async ([spare]) => {
+    assertEquals(await loaders(), { pid: spare!, found: ["spare", "taker"] });
+    // The one in its place has loaded it too.
+    await Process.prewarm(1, { preload: [module] });
+    assertEquals((await loaders()).found, ["spare", "taker"]);
+    // Without, others are kept.
+    await Process.prewarm(1);
+    assertEquals((await loaders()).found, ["taker", "taker"]);
+  });
+});
+
+processTest("Process.prewarm() tells why a module does not load", async () => {
+  const module = acting("throw");
+  const error = await assertRejects(
+    () => Process.prewarm(1, { preload: [fixture("tasks.ts"), module] }),
+    TaskReferenceError,
+    `Cannot load the task's module ${module}: RangeError: not today`,
+  );
+  assertEquals(error.name, "TaskReferenceError");
+  // It waits all the same, and other tasks are none the worse for it.
+  const [spare] = pids();
+  const process = new Process({ target: tasks.add, args: [1, 2] });
+  process.start();
+  assertEquals(process.pid, spare);
+  assertEquals(await process.result, 3);
+  await process.join();
+  await Process.prewarm(0);
+});
+
+processTest(
+  "Process.prewarm() does not start again what a module has ended",
+  async () => {
+    await assertRejects(
+      () => Process.prewarm(1, { preload: [acting("exit")] }),
+      InvalidStateError,
+      "ended at its start",
+    );
+    assertEquals(pids(), []);
+    // Longer than it would take to start another one in its place.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assertEquals(pids(), []);
+    await Process.prewarm(0);
+  },
+);
+
+processTest(
+  "Process.prewarm() lets a module that is preloaded start nothing",
+  async () => {
+    const guard = 'put the start under "if (import.meta.main) { ... }"';
+    await assertRejects(
+      () => Process.prewarm(1, { preload: [acting("start")] }),
+      TaskReferenceError,
+      guard,
+    );
+    const later = acting("startLater");
+    await Process.prewarm(1, { preload: [later] });
+    const process = new Process({
+      target: taskRef<[], string>(later, "whyRefused"),
+    });
+    process.start();
+    assertStringIncludes(await process.result, guard);
+    await process.join();
+    await Process.prewarm(0);
+  },
+);
+
+processTest(
+  "Process.prewarm() gives up a module that does not get done",
+  async () => {
+    const options = { preload: [acting("hang")], startTimeout: 1000 };
+    await assertRejects(
+      () => Process.prewarm(1, options),
+      InvalidStateError,
+      "ended at its start",
+    );
+    await Process.prewarm(0, options);
+    assertEquals(pids(), []);
+  },
+);
+
+processTest(
+  "Process.prewarm() lets a child be taken while it is prepared",
+  async () => {
+    const prewarmed = Process.prewarm(1, {
+      preload: [fixture("preloaded.ts")],
+    });
+    const [spare] = liveChildren;
+    assert(await spare!.connected);
+    using queue = new Queue<number>();
+    const process = new Process({
+      target: sharedTasks.putAll<number>,
+      args: [queue, [7]],
+    });
+    process.start();
+    assertEquals(process.pid, spare!.pid);
+    assertEquals(await queue.get(), 7);
+    await process.join();
+    assertEquals(process.exitCode, 0);
+    await prewarmed;
+    await Process.prewarm(0);
+    assertEquals(pids(), []);
+  },
+);
+
+processTest("Process.prewarm() may be taken back at any time", async () => {
+  const prewarmed = Process.prewarm(2);
+  await Process.prewarm(0);
+  await prewarmed;
   assertEquals(pids(), []);
 });
