@@ -62,7 +62,11 @@ if (import.meta.main) {
       : pythonContender(name, python, `start ${method}`);
   };
   const rows = await measure([
-    { name: BARE, time: firstByte },
+    { name: BARE, time: () => firstByte("hello.ts") },
+    {
+      name: "bare deno run that loads a child's modules",
+      time: () => firstByte("child_modules.ts"),
+    },
     { name: COLD, time: () => firstItem(putOne) },
     {
       name: "Process, queue, module imports the package",
@@ -93,8 +97,8 @@ if (import.meta.main) {
 }
 
 /** Of a program of one line. */
-async function firstByte(): Promise<number> {
-  const program = new URL("./fixtures/hello.ts", import.meta.url);
+async function firstByte(file: string): Promise<number> {
+  const program = new URL(`./fixtures/${file}`, import.meta.url);
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-all", program.href],
     stdin: "null",
