@@ -42,11 +42,14 @@ ${selfTimedFlagsHelp(ROUNDS)}`;
 
 const WORKERS = 2;
 
-/**
- * Tasks of a sample that are awaited one by one: so many that the engine has
- * compiled what runs.
- */
+/** Tasks of a sample that are awaited one by one. */
 const ONE_BY_ONE = 10_000;
+
+/**
+ * How long they run before the first sample, in milliseconds: a pool gets
+ * quicker over the first 40 000 or so, while engines compile what runs.
+ */
+const ONE_BY_ONE_WARM_UP = 3000;
 
 /** Tasks that are submitted before the first is awaited. */
 const BURST = 100_000;
@@ -98,7 +101,7 @@ if (import.meta.main) {
         for (let i = 0; i < ONE_BY_ONE; i++) await pool.apply(noop);
       }),
       ...nodeRows("one", [ONE_BY_ONE]),
-    ], { progress: title, ...options });
+    ], { progress: title, warmUpMs: ONE_BY_ONE_WARM_UP, ...options });
     printTable(`tasks per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 6);
     printRatio(rows, OURS, PISCINA, 2);

@@ -213,16 +213,19 @@ export class ByteWriter {
 
   /**
    * Lends what was written, without a copy: until the next write. The writer
-   * starts anew.
+   * starts anew, in the same memory unless that is a lot.
    */
   lend(): Uint8Array<ArrayBuffer> {
     const size = this.pos;
-    if (size > 0x10000) return this.take();
+    if (size > LENT_MAX) return this.take();
     this.pos = 0;
     if (size > LENT_VIEWS) return this.bytes.subarray(0, size);
     return this.#lent[size] ??= this.bytes.subarray(0, size);
   }
 }
+
+/** More memory than this a writer does not keep for its next message. */
+const LENT_MAX = 1 << 21;
 
 /** Views of so many bytes and less are made once. */
 const LENT_VIEWS = 128;

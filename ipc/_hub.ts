@@ -121,11 +121,17 @@ export class Hub extends HandleTable {
   homes: HomesOfProcess | undefined;
   /** What lets this process join the arena of the tree; set in children. */
   invitation: Invitation | undefined;
-  /** Called when something starts to wait here, and when nothing does. */
+  /**
+   * Called when something starts to wait here, and in the turn after the one in
+   * which nothing does any more: most who were served wait again at once.
+   */
   readonly onWaiting: Set<(waiting: boolean) => void> = new Set();
 
   #nextCall = 1;
   readonly #pending = new Map<number, PendingCall>();
+  /** What was told of that. */
+  #isWaiting = false;
+  #looking: ReturnType<typeof setImmediate> | undefined;
   /** How to give each of them up, which answers it. */
   readonly #serving = new Map<string, () => void>();
   /** Owners that casts went to, by an object that is there. */
@@ -159,7 +165,9 @@ export class Hub extends HandleTable {
         signal?.removeEventListener("abort", onAbort);
       };
       let givenUp: (() => void) | undefined;
+      let isSettled = false;
       const settle = (status: number, outcome: Outcome) => {
+        isSettled = true;
         cleanUp();
         if (status === Status.NotReady && givenUp !== undefined) {
           return givenUp();
@@ -192,22 +200,29 @@ export class Hub extends HandleTable {
         stopTimer = startTimer(() => giveUp(() => resolve(undefined)), timeout);
       }
       signal?.addEventListener("abort", onAbort, { once: true });
+      options.waits?.((reason) => {
+        if (!isSettled) giveUp(() => reject(reason));
+      });
     });
   }
 
   #wait(call: number, pending: PendingCall): void {
     this.#pending.set(call, pending);
-    if (this.#pending.size === 1) this.#tellWaiting(true);
+    if (!this.#isWaiting) this.#tellWaiting(true);
   }
 
   #tellWaiting(waiting: boolean): void {
+    this.#isWaiting = waiting;
     for (const tell of this.onWaiting) tell(waiting);
   }
 
   #waitOver(call: number): void {
-    if (this.#pending.delete(call) && this.#pending.size === 0) {
-      this.#tellWaiting(false);
-    }
+    this.#pending.delete(call);
+    if (this.#pending.size > 0) return;
+    this.#looking ??= setImmediate(() => {
+      this.#looking = undefined;
+      if (this.#pending.size === 0) this.#tellWaiting(false);
+    });
   }
 
   /** Decodes an error, and remembers when it is for good. */

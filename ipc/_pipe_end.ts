@@ -14,7 +14,11 @@ import { QueueOp } from "./_queue_core.ts";
 import type { Reference } from "./_reference.ts";
 import { claimReference, registerHandle } from "./_shared.ts";
 import type { Packet } from "./_packet.ts";
-import { HandleNumber, type Outcome } from "./_shared_object.ts";
+import {
+  type CallOptions,
+  HandleNumber,
+  type Outcome,
+} from "./_shared_object.ts";
 import type { Wait } from "./_waiting.ts";
 
 /** So many bytes may be on their way without waiting for an answer. */
@@ -133,10 +137,13 @@ export class PipeEnd implements ConnectionEnd {
   }
 
   /** The next message; waits for one. `undefined` when none came in time. */
-  receive({ timeout, signal }: Wait = {}): Promise<Outcome | undefined> {
+  receive(
+    { timeout, signal, waits }: Wait & Pick<CallOptions, "waits"> = {},
+  ): Promise<Outcome | undefined> {
     return this.#reference.call(QueueOp.Get, {
       timeout,
       signal,
+      waits,
       undo: ({ number, packet }) =>
         this.#reference.cast(QueueOp.Unget, number, packet),
     });

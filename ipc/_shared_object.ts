@@ -107,6 +107,11 @@ export interface CallOptions {
   packet?: Packet | undefined;
   timeout?: number | undefined;
   signal?: AbortSignal | undefined;
+  /**
+   * Gets how to give it up with a reason, if it has to wait: for who waits over
+   * and over again, to whom a signal's listeners cost too much.
+   */
+  waits?: ((giveUp: (reason: unknown) => void) => void) | undefined;
   /** Called when a blocking call is in line, before it blocks. */
   started?: () => void;
   /** Has the owner do it, also where its memory is within reach. */

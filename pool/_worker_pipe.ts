@@ -26,8 +26,9 @@ export class WorkerPipe {
   readonly #end: PipeEnd;
   readonly #received: (packet: Packet) => void;
   readonly #takeHold: TakeHold;
-  readonly #stopper = new AbortController();
-  readonly #stop: AbortSignal = this.#stopper.signal;
+  #isOver = false;
+  /** Gives up the message that is waited for, or was last. */
+  #giveUp: ((reason: unknown) => void) | undefined;
   #awake = false;
   /** Has the worker no longer keep the program alive. */
   #hold: (() => void) | undefined;
@@ -51,7 +52,7 @@ export class WorkerPipe {
 
   /** Whether the worker has ended, or the pipe was closed. */
   get isOver(): boolean {
-    return this.#stop.aborted;
+    return this.#isOver;
   }
 
   /** Sends a message, in order. The packet's bytes may be changed afterwards. */
@@ -105,7 +106,9 @@ export class WorkerPipe {
         const got = this.#end.tryReceive(keptPacket);
         this.#received(
           got?.value ??
-            (await this.#end.receive({ signal: this.#stop }))!.packet,
+            (await this.#end.receive({
+              waits: (giveUp) => this.#giveUp = giveUp,
+            }))!.packet,
         );
       }
     } catch (error) {
@@ -122,7 +125,7 @@ export class WorkerPipe {
   finish(): void {
     if (this.isOver) return;
     // What a pending read was about to get is the next message again.
-    this.#stopper.abort(ENDED);
+    this.#stop();
     try {
       for (let got; (got = this.#end.tryReceive(keptPacket)) !== undefined;) {
         this.#received(got.value);
@@ -133,8 +136,14 @@ export class WorkerPipe {
     }
   }
 
+  #stop(): void {
+    this.#isOver = true;
+    this.#giveUp?.(ENDED);
+    this.#giveUp = undefined;
+  }
+
   close(): void {
-    this.#stopper.abort(ENDED);
+    this.#stop();
     clearImmediate(this.#resting);
     this.#letGo();
     this.#here.close();
