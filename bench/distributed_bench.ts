@@ -16,7 +16,7 @@ import {
 } from "./_measure.ts";
 import { Peer } from "./_peer.ts";
 import { pythonContender, PythonPeer } from "./_python.ts";
-import { connected, KEY } from "./fixtures/manager_side.ts";
+import { bounceOff, connected, KEY } from "./fixtures/manager_side.ts";
 
 const ROUNDS = 11;
 
@@ -31,9 +31,6 @@ ${selfTimedFlagsHelp(ROUNDS)}`;
 
 /** Calls of a sample, one by one. */
 const CALLS = 2000;
-
-/** About what a call, and its answer, has. */
-const FRAME_BYTES = 16;
 
 /** Calls in flight. */
 const WIDTH = 64;
@@ -58,6 +55,9 @@ const CLIENT_CALLS = 1000;
 const OURS = "Manager";
 const PYTHON = "Python BaseManager";
 
+/** What no call can be quicker than that waits for its answer. */
+const BARE = "bare TCP of Deno";
+
 if (import.meta.main) {
   const flags = readFlags(HELP);
   const options = { rounds: ROUNDS, ...flags };
@@ -66,28 +66,18 @@ if (import.meta.main) {
   const port = Number(server.greeting);
   await using manager = await connected(port);
   const tasks = await manager.getTaskQueue();
+  await using echo = await start("echo");
+  const echoPort = Number(echo.greeting);
 
   {
     const title = "calls of a proxy, one by one";
-    await using echo = await start("echo");
-    using conn = await Deno.connect({
-      hostname: "127.0.0.1",
-      port: Number(echo.greeting),
-    });
-    conn.setNoDelay();
-    const buffer = new Uint8Array(1024);
+    using bounce = await bounceOff(echoPort);
     const rows = await measure([
       pythonContender(PYTHON, python, `calls ${CALLS}`, CALLS),
       timed(OURS, CALLS, async () => {
         for (let i = 0; i < CALLS; i++) await tasks.size;
       }),
-      // What no call can be quicker than that waits for its answer.
-      timed("bare TCP of Deno", CALLS, async () => {
-        for (let i = 0; i < CALLS; i++) {
-          await conn.write(buffer.subarray(0, FRAME_BYTES));
-          await conn.read(buffer);
-        }
-      }),
+      timed(BARE, CALLS, () => bounce.times(CALLS)),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 1.2);
@@ -116,6 +106,9 @@ if (import.meta.main) {
   {
     const title = "tasks to a worker and back";
     await using _worker = await start("work", port);
+    // Each task is put and got twice: by two sides at once, one call at a time.
+    using bounce = await bounceOff(echoPort);
+    await using bouncer = await start("bounce", echoPort);
     const results = await manager.getResultQueue();
     const { address } = manager;
     await using pool = new RemotePool({ address, authkey: KEY });
@@ -140,9 +133,15 @@ if (import.meta.main) {
         await Promise.all([...puts, ...gets]);
       }),
       timed("RemotePool.map", ITEMS, () => pool.map(square, items)),
+      timed(BARE, TASKS, () =>
+        Promise.all([
+          bounce.times(2 * TASKS),
+          bouncer.time(`${2 * TASKS}`),
+        ])),
     ], { progress: title, ...options });
     printTable(`tasks per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 2);
+    printRatio(rows, `${OURS}, not awaited one by one`, PYTHON, 2);
     printRatio(rows, "RemotePool.map", PYTHON, 2);
   }
 
@@ -173,8 +172,10 @@ if (import.meta.main) {
     const all = CLIENTS * CLIENT_CALLS;
     await using stack = new AsyncDisposableStack();
     const clients: Peer[] = [];
+    const bouncers: Peer[] = [];
     for (let i = 0; i < CLIENTS; i++) {
       clients.push(stack.use(await start("call", port)));
+      bouncers.push(stack.use(await start("bounce", echoPort)));
     }
     const rows = await measure([
       pythonContender(
@@ -192,6 +193,11 @@ if (import.meta.main) {
               clients.map((one) => one.time(`${CLIENT_CALLS} ${width}`)),
             ),
         )
+      ),
+      timed(
+        BARE,
+        all,
+        () => Promise.all(bouncers.map((one) => one.time(`${CLIENT_CALLS}`))),
       ),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
