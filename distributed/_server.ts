@@ -6,7 +6,7 @@
 // decoded (ipc/_gate.ts). Then they have HELLO_BOUND to say who they are.
 
 import { ByteReader } from "../ipc/_bytes.ts";
-import { type ListenerAddress, showAddress } from "../ipc/_address.ts";
+import { isLocal, type ListenerAddress, showAddress } from "../ipc/_address.ts";
 import type { ErrorClassLookup } from "../ipc/_error_codec.ts";
 import { type Admitted, Gate, type GateOptions } from "../ipc/_gate.ts";
 import { self } from "../ipc/_self.ts";
@@ -171,7 +171,9 @@ export class Server implements Host, Servant {
     this.sessionTimeout = options.sessionTimeout;
     const servant = new EngineServant(new MemoryEngine());
     this.#engine = new SharedResult(servant, { servant });
-    this.#gate = new Gate(address, options.gate, {
+    const { gate } = options;
+    const hasShortcut = gate.tls === undefined;
+    this.#gate = new Gate(address, { ...gate, hasShortcut }, {
       admitted: (admitted) => this.#meet(admitted),
       refused: (error) => this.#refuse(error),
     });
@@ -203,7 +205,9 @@ export class Server implements Host, Servant {
   }
 
   #meet({ socket, limits, address }: Admitted): void {
-    this.#admitted++;
+    // Who comes by the shortcut has come by the port before.
+    const isSame = address === undefined && this.#gate.shortcut !== undefined;
+    if (!isSame) this.#admitted++;
     const from = address === undefined ? "" : showAddress(address);
     let guest: Guest | undefined;
     const stopTimer = startTimer(
@@ -215,7 +219,8 @@ export class Server implements Host, Servant {
       frame: (kind, body) => {
         if (guest !== undefined) return guest.frame(kind, body);
         stopTimer();
-        guest = this.#welcome(line, kind, body, from);
+        const offer = address !== undefined && isLocal(address);
+        guest = this.#welcome(line, kind, body, from, offer);
       },
       end: (error) => {
         stopTimer();
@@ -237,7 +242,13 @@ export class Server implements Host, Servant {
     this.#unnamed.add(line);
   }
 
-  #welcome(line: Line, kind: number, body: Uint8Array, from: string): Guest {
+  #welcome(
+    line: Line,
+    kind: number,
+    body: Uint8Array,
+    from: string,
+    offersShortcut = false,
+  ): Guest {
     if (kind !== Frame.Hello) {
       throw new RangeError("Cannot read a frame before Hello");
     }
@@ -270,6 +281,10 @@ export class Server implements Host, Servant {
     out.text(self.name);
     out.varint(Deno.pid);
     out.varint(Math.ceil(this.#options.heartbeat.interval));
+    // With the port that is meant: behind another one somebody may pass all on.
+    const { shortcut, address } = this.#gate;
+    out.text(offersShortcut && shortcut !== undefined ? shortcut : "");
+    out.varint("port" in address ? address.port : 0);
     line.commit();
     return guest;
   }

@@ -8,6 +8,9 @@
 //                                 `--Bye of the manager--> ended  (down --a call--> lost)
 //   any --close--> closed
 //
+// Where the manager is on the same machine and offers a shortcut, a second line
+// takes the place of the first before anything is said on that.
+//
 // A call:
 //
 //   unsent --a line is there--> sent --Result--> settled
@@ -69,9 +72,38 @@ export interface SessionCallOptions {
   readonly isRenewable?: boolean;
 }
 
+/** Opens a line whose other side has proved itself. */
+export type OpenLine = (events: LineEvents, wait: Wait) => Promise<Line>;
+
+/** A Unix socket of a manager, and the port that it stands for. */
+export interface Shortcut {
+  readonly path: string;
+  readonly port: number;
+}
+
+/** What a manager says of itself. */
+interface Welcome {
+  readonly serverId: string;
+  readonly name: string;
+  readonly pid: number;
+  /** How often it speaks, in milliseconds. */
+  readonly interval: number;
+  readonly shortcut: Shortcut;
+}
+
+/** A line on which the manager has said who it is. */
+interface Meeting {
+  readonly line: Line;
+  readonly welcome: Welcome;
+  /** Set once the line has ended. */
+  ended: Error | undefined;
+}
+
 /** How a session comes to its lines, and how long it tries. */
 export interface SessionOptions {
-  readonly open: (events: LineEvents, wait: Wait) => Promise<Line>;
+  readonly open: OpenLine;
+  /** A shorter way that the manager offers, if that may be taken. */
+  readonly shortcut?: (offered: Shortcut) => OpenLine | undefined;
   /** How often the manager is told that this process is there, in milliseconds. */
   readonly interval: number;
   readonly reconnectTimeout: number;
@@ -120,6 +152,9 @@ const BACK_OFF = { first: 20, most: 2000 } as const;
 
 /** How long one try may take, in milliseconds. */
 const TRY_BOUND = 5000;
+
+/** How long a shortcut may take: who is there answers at once. A guess. */
+const SHORTCUT_BOUND = 1000;
 
 /** What gives back what is given back anyway when the session ends. */
 const GIVES_BACK: ReadonlySet<string> = new Set(["releaseHold", "giveBack"]);
@@ -221,21 +256,45 @@ export class Session implements Sharer {
   }
 
   async #open(wait: Wait): Promise<void> {
-    const welcome = Promise.withResolvers<ByteReader>();
+    const meeting = await this.#meet(this.#options.open, wait);
+    const shortcut = this.#options.shortcut?.(meeting.welcome.shortcut);
+    if (shortcut === undefined) return this.#welcomed(meeting);
+    // The manager drops the first line when it meets this session by another.
+    const { line } = meeting;
+    try {
+      const bound = Math.min(wait.timeout ?? TRY_BOUND, SHORTCUT_BOUND);
+      const near = await this.#meet(shortcut, { ...wait, timeout: bound });
+      this.#welcomed(near);
+      line.close("there is a shorter way");
+    } catch (error) {
+      // It is on another machine, or in another network: the port does as well.
+      if (wait.signal?.aborted || meeting.ended !== undefined) {
+        line.close("it was given up");
+        throw error;
+      }
+      this.#welcomed(meeting);
+    }
+  }
+
+  /** Opens a line and has the manager say who it is. */
+  async #meet(open: OpenLine, wait: Wait): Promise<Meeting> {
+    const welcome = Promise.withResolvers<Welcome>();
     welcome.promise.catch(() => {});
-    let isWelcome = false;
-    const line = await this.#options.open({
+    let meeting: Meeting | undefined;
+    const line = await open({
       frame: (kind, body) => {
-        if (isWelcome) return this.#frame(kind, body);
-        if (kind !== Frame.Welcome) {
-          throw new RangeError("Cannot read a frame before Welcome");
-        }
-        isWelcome = true;
-        this.#welcomed(line, new ByteReader(body));
-        welcome.resolve(new ByteReader(body));
+        if (line === this.#line) return this.#frame(kind, body);
+        if (meeting === undefined && kind === Frame.Welcome) {
+          const read = readWelcome(new ByteReader(body));
+          meeting = { line, welcome: read, ended: undefined };
+          welcome.resolve(read);
+        } else if (kind === Frame.Bye) {
+          line.close("the manager has shut down");
+        } else throw new RangeError("Cannot read a frame before Welcome");
       },
       end: (error) => {
         welcome.reject(error);
+        if (meeting !== undefined) meeting.ended = error;
         this.#ended(line, error);
       },
     }, wait);
@@ -249,7 +308,7 @@ export class Session implements Sharer {
     line.commit();
     try {
       const bound = wait.timeout ?? TRY_BOUND;
-      const welcomed = await waitFor<ByteReader>(
+      const welcomed = await waitFor<Welcome>(
         { timeout: bound, signal: wait.signal },
         (waiter) => {
           welcome.promise.then(waiter.resolve, waiter.reject);
@@ -261,6 +320,7 @@ export class Session implements Sharer {
           `Cannot connect: the manager did not answer within ${bound} ms`,
         );
       }
+      return meeting!;
     } catch (error) {
       line.close("it was given up");
       throw error;
@@ -269,16 +329,13 @@ export class Session implements Sharer {
     }
   }
 
-  #welcomed(line: Line, input: ByteReader): void {
-    const version = input.u8();
-    if (version !== PROTOCOL) {
-      throw new RangeError(`Cannot speak version ${version} of the protocol`);
-    }
-    input.u8(); // Whether the session was known: its holds tell by themselves.
-    const serverId = input.text();
-    this.#serverName = input.text();
-    this.#serverPid = input.varint();
-    line.listenFor(input.varint());
+  /** This line is the one from now on. */
+  #welcomed({ line, welcome, ended }: Meeting): void {
+    if (ended !== undefined) throw ended;
+    const { serverId } = welcome;
+    this.#serverName = welcome.name;
+    this.#serverPid = welcome.pid;
+    line.listenFor(welcome.interval);
     if (this.#state === "closed") return line.close("it was closed here");
     if (serverId !== this.serverId) {
       this.#proxies.clear();
@@ -768,6 +825,21 @@ export class Session implements Sharer {
     this.#unsent = [];
     await line?.finish();
   }
+}
+
+function readWelcome(input: ByteReader): Welcome {
+  const version = input.u8();
+  if (version !== PROTOCOL) {
+    throw new RangeError(`Cannot speak version ${version} of the protocol`);
+  }
+  input.u8(); // Whether the session was known: its holds tell by themselves.
+  return {
+    serverId: input.text(),
+    name: input.text(),
+    pid: input.varint(),
+    interval: input.varint(),
+    shortcut: { path: input.text(), port: input.varint() },
+  };
 }
 
 /** Keeps what an object was got by again. */

@@ -7,7 +7,8 @@
 //                      Cast     the same, and nobody waits for an answer
 //                      Cancel   the call with this id is not wanted any more
 //                      Release  references that were dropped, with their counts
-//   manager -> guest   Welcome  answers Hello: who it is, and what is still known
+//   manager -> guest   Welcome  answers Hello: who it is, what is still known, and
+//                               a shortcut for those on its machine
 //                      Result   id, value or error, of a Call
 //                      Fault    object and error, of a Cast that failed
 //   both ways          Ping     nothing else was to be said for a while

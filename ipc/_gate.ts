@@ -8,12 +8,14 @@
 // At most so many are strangers at a time: one more, and the oldest has to go,
 // so that whoever is silent keeps nobody out who answers.
 
-import { type ListenerAddress, showAddress } from "./_address.ts";
+import { isLocal, type ListenerAddress, showAddress } from "./_address.ts";
 import { resourceClosed, resourceOpened } from "./_live.ts";
 import {
   addressOf,
   listen,
   type ListenerTlsOptions,
+  mayUseNames,
+  newName,
   tune,
 } from "./_network.ts";
 import { Peer, type PeerOptions } from "./_peer.ts";
@@ -26,6 +28,8 @@ export interface GateOptions extends PeerOptions {
   readonly tls?: ListenerTlsOptions;
   /** How many strangers there may be at a time. */
   readonly maxStrangers?: number;
+  /** Whether there is to be a shortcut beside a port of this machine. */
+  readonly hasShortcut?: boolean;
   /** Listens in another way; `refused` is for who does not get as far as this. */
   readonly listen?: (refused: (error: Error) => void) => GateListener;
 }
@@ -50,7 +54,7 @@ export interface GateListener {
 export interface Admitted {
   readonly socket: Socket;
   readonly limits: MessageLimits;
-  /** Where they come from; clients of Unix sockets come from nowhere. */
+  /** Where they come from; those of Unix sockets come from nowhere. */
   readonly address: ListenerAddress | undefined;
 }
 
@@ -72,6 +76,12 @@ const SHORTAGE_PAUSE = 100;
 /** See the file comment. It does not keep the program alive by itself. */
 export class Gate {
   readonly #socket: GateListener;
+  #near: GateListener | undefined;
+  /**
+   * The name of a Unix socket by which those on this machine can come as well, if
+   * there is one: it costs the system less than a port does.
+   */
+  readonly shortcut: string | undefined;
   readonly address: ListenerAddress;
   readonly #peer: Peer;
   readonly #maxStrangers: number;
@@ -96,8 +106,24 @@ export class Gate {
       if (!this.#closed) events.refused(error, undefined);
     }) ?? listen(address, options.tls);
     this.address = addressOf(this.#socket.addr) ?? address;
+    this.shortcut = options.hasShortcut === true ? this.#openNear() : undefined;
     resourceOpened(this, `listener on ${showAddress(this.address)}`);
-    this.gone = this.#run();
+    this.gone = Promise.all(
+      [this.#socket, this.#near].map((socket) => socket && this.#run(socket)),
+    ).then(() => {});
+  }
+
+  /** Opens the shortcut; without it the port does as well. */
+  #openNear(): string | undefined {
+    const { address } = this;
+    if ("path" in address || !isLocal(address) || !mayUseNames()) return;
+    const path = newName();
+    try {
+      this.#near = listen({ path }, undefined);
+    } catch {
+      return; // Descriptors have run out.
+    }
+    return path;
   }
 
   /** Resolves when it listens; rejects where that fails later than at once. */
@@ -124,16 +150,17 @@ export class Gate {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+    this.#near?.close();
     resourceClosed(this);
     const error = new ConnectionClosedError("Cannot accept: it is closed");
     for (const stranger of this.#strangers) stranger.abort(error);
     if ("path" in this.address) removeSocket(this.address.path);
   }
 
-  async #run(): Promise<void> {
+  async #run(socket: GateListener): Promise<void> {
     while (!this.#closed) {
       try {
-        this.#meet(await this.#socket.accept());
+        this.#meet(await socket.accept());
       } catch {
         if (this.#closed) return;
         // Descriptors have run out: some will be given back.

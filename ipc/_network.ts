@@ -36,6 +36,28 @@ export interface ClientTlsOptions {
   key?: string;
 }
 
+/** How names of Unix sockets without a file begin. */
+const NAME = "\0multitask-";
+
+/** Whether a path is a name that {@linkcode newName} may have given. */
+export function isName(path: string): boolean {
+  return path.startsWith(NAME);
+}
+
+/** A new name for a Unix socket without a file, which nobody can guess. */
+export function newName(): string {
+  return `${NAME}${crypto.randomUUID()}`;
+}
+
+/** Whether Unix sockets without a file are there, and may be used (Linux). */
+export function mayUseNames(): boolean {
+  if (Deno.build.os !== "linux") return false;
+  return (["read", "write", "net"] as const).every((name) => {
+    const { state, partial } = Deno.permissions.querySync({ name });
+    return state === "granted" && !partial;
+  });
+}
+
 /** Opens a socket that does not keep the program alive. */
 export function listen(
   address: ListenerAddress,

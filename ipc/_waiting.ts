@@ -26,8 +26,11 @@ export function waitFor<T>(
 ): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
+    let isOver = false;
     let stopTimer: (() => void) | undefined;
+    let leave!: () => unknown;
     const end = () => {
+      isOver = true;
       stopTimer?.();
       signal?.removeEventListener("abort", onAbort);
     };
@@ -41,11 +44,7 @@ export function waitFor<T>(
       leave();
       resolve(undefined);
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    if (timeout !== undefined && timeout > 0) {
-      stopTimer = startTimer(onTimeout, timeout);
-    }
-    const leave = enter({
+    leave = enter({
       resolve: (value) => {
         end();
         resolve(value);
@@ -55,7 +54,12 @@ export function waitFor<T>(
         reject(error);
       },
     });
-    if (timeout === 0) onTimeout();
+    if (isOver) return;
+    // What was begun may have led to it.
+    if (signal?.aborted) return onAbort();
+    if (timeout === 0) return onTimeout();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (timeout !== undefined) stopTimer = startTimer(onTimeout, timeout);
   });
 }
 

@@ -51,6 +51,19 @@ Deno.test("waitFor() can be told before it waits", async () => {
   assertEquals(told, 1);
 });
 
+Deno.test("waitFor() can be aborted by what it begins", async () => {
+  const abort = new CountedAbort();
+  const manual = new Manual();
+  const reason = await reasonOf(
+    waitFor({ signal: abort.signal, timeout: 0 }, (waiter) => {
+      abort.abort();
+      return manual.enter(waiter);
+    }),
+  );
+  assertStrictEquals(reason, abort.signal.reason);
+  assertEquals([manual.left, abort.listeners], [1, 0]);
+});
+
 Deno.test("waitFor() gives up when its time is over or it is aborted", async () => {
   const manual = new Manual();
   for (const timeout of [0, 1]) {

@@ -1,0 +1,161 @@
+// Copyright 2026 the multitask authors. MIT license.
+// Guests on the machine of their manager come by a Unix socket where both may.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Queue } from "../../ipc/mod.ts";
+import type { TcpAddress } from "../../ipc/mod.ts";
+import { sessionFor } from "../../distributed/_ticket.ts";
+import { Cutter } from "./_cutter.ts";
+import { KEY, managerOf, Served, until } from "./_managers.ts";
+
+const ignore = Deno.build.os !== "linux";
+
+/** Where a program connects to: "tcp", or the path of a Unix socket. */
+type Ways = string[];
+
+/**
+ * Notes all connections that are made until it is disposed; `instead` gives other
+ * ones for those to Unix sockets.
+ */
+function watchConnects(
+  instead?: (connect: typeof Deno.connect) => Promise<Deno.Conn>,
+): { ways: Ways } & Disposable {
+  const { connect } = Deno;
+  const ways: Ways = [];
+  const watched = (options: Deno.UnixConnectOptions | Deno.ConnectOptions) => {
+    if (!("path" in options)) {
+      ways.push("tcp");
+      return connect(options);
+    }
+    ways.push(options.path.slice(0, "\0multitask-".length));
+    return instead?.(connect) ?? connect(options);
+  };
+  Deno.connect = watched as typeof connect;
+  return { ways, [Symbol.dispose]: () => void (Deno.connect = connect) };
+}
+
+const NAME = "\0multitask-";
+
+function served(): Promise<Served> {
+  const queue = new Queue<number>();
+  return Served.start({ getQueue: () => queue });
+}
+
+/** Uses a guest. */
+async function roundTrip(
+  client: Awaited<ReturnType<Served["connect"]>>,
+): Promise<void> {
+  const queue = await client.getQueue();
+  await queue.put(1);
+  assertEquals(await queue.get(), 1);
+}
+
+Deno.test({
+  name:
+    "Manager lets guests on its machine take a shortcut, and counts them once",
+  ignore,
+  async fn() {
+    await using server = await served();
+    using watch = watchConnects();
+    const client = await server.connect();
+    await roundTrip(client);
+    assertEquals(watch.ways, ["tcp", NAME]);
+    const { admitted, guests, strangers } = await client.status();
+    assertEquals([admitted, guests.length, strangers], [1, 2, 0]);
+    // It is known by the port that it came by.
+    assert(/^"127\.0\.0\.1:\d+"$/.test(guests[1]!.address));
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager's shortcut is not taken where something else is at the port",
+  ignore,
+  async fn() {
+    await using server = await served();
+    using cutter = new Cutter(server.manager.address);
+    using watch = watchConnects();
+    const client = await server.connect({ address: cutter.address });
+    await roundTrip(client);
+    // The second one is the cutter's own.
+    assertEquals(watch.ways, ["tcp", "tcp"]);
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager's shortcut that leads nowhere leaves the port",
+  ignore,
+  async fn() {
+    await using server = await served();
+    using watch = watchConnects(() =>
+      Promise.reject(new Deno.errors.ConnectionRefused("nobody is there"))
+    );
+    const client = await server.connect();
+    await roundTrip(client);
+    assertEquals(watch.ways, ["tcp", NAME]);
+    assertEquals((await client.status()).guests.length, 2);
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager's shortcut at which nobody answers leaves the port",
+  ignore,
+  async fn() {
+    await using server = await served();
+    const path = `\0silent-${crypto.randomUUID()}`;
+    using _silent = Deno.listen({ transport: "unix", path });
+    using watch = watchConnects((connect) =>
+      connect({ transport: "unix", path })
+    );
+    const client = await server.connect();
+    await roundTrip(client);
+    assertEquals(watch.ways, ["tcp", NAME]);
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager.connect() that is aborted on the shortcut leaves nothing",
+  ignore,
+  async fn() {
+    await using server = await served();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reason = new Error("not today");
+    using _watch = watchConnects(() => {
+      controller.abort(reason);
+      return Promise.withResolvers<Deno.Conn>().promise;
+    });
+    const { address } = server.manager;
+    const client = new (managerOf({}))({ address, authkey: KEY });
+    const error = await assertRejects(() => client.connect({ signal }));
+    assertEquals(error, reason);
+    await until(
+      () => server.manager.status().then(({ guests }) => !guests[1]?.connected),
+      "the guest is gone",
+    );
+  },
+});
+
+Deno.test("Session takes no other socket for a shortcut than a manager's", () => {
+  const address: TcpAddress = { hostname: "127.0.0.1", port: 5000 };
+  const session = sessionFor({
+    address,
+    dial: { authkey: KEY },
+    heartbeat: { interval: 1000, timeout: 5000 },
+    reconnectTimeout: 1000,
+    maxValues: 1000,
+  });
+  const { shortcut } = session.options;
+  for (
+    const [path, port] of [
+      ["", 5000],
+      ["/var/run/of-somebody-else.sock", 5000],
+      ["\0of-somebody-else", 5000],
+      [`${NAME}1`, 5001],
+    ] as const
+  ) assertEquals(shortcut!({ path, port }), undefined, path);
+  if (!ignore) assert(shortcut!({ path: `${NAME}1`, port: 5000 }));
+});
