@@ -9,6 +9,7 @@ import { ByteReader } from "../ipc/_bytes.ts";
 import { isLocal, type ListenerAddress, showAddress } from "../ipc/_address.ts";
 import type { ErrorClassLookup } from "../ipc/_error_codec.ts";
 import { type Admitted, Gate, type GateOptions } from "../ipc/_gate.ts";
+import type { Shortcut } from "../ipc/_network.ts";
 import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import {
@@ -119,6 +120,8 @@ export interface ManagerStatus {
 /** How long one who is in may take to say who it is, in milliseconds. */
 const HELLO_BOUND = 10_000;
 
+const NO_SHORTCUT: Shortcut = { path: "", token: "", port: 0 };
+
 /** The longest texts of a Hello. */
 const MAX_NAME = 200;
 
@@ -172,8 +175,8 @@ export class Server implements Host, Servant {
     const servant = new EngineServant(new MemoryEngine());
     this.#engine = new SharedResult(servant, { servant });
     const { gate } = options;
-    const hasShortcut = gate.tls === undefined;
-    this.#gate = new Gate(address, { ...gate, hasShortcut }, {
+    const offersShortcut = gate.tls === undefined;
+    this.#gate = new Gate(address, { ...gate, offersShortcut }, {
       admitted: (admitted) => this.#meet(admitted),
       refused: (error) => this.#refuse(error),
     });
@@ -204,10 +207,8 @@ export class Server implements Host, Servant {
     else this.#refused.left++;
   }
 
-  #meet({ socket, limits, address }: Admitted): void {
-    // Who comes by the shortcut has come by the port before.
-    const isSame = address === undefined && this.#gate.shortcut !== undefined;
-    if (!isSame) this.#admitted++;
+  #meet({ socket, limits, address, isAgain }: Admitted): void {
+    if (!isAgain) this.#admitted++;
     const from = address === undefined ? "" : showAddress(address);
     let guest: Guest | undefined;
     const stopTimer = startTimer(
@@ -219,8 +220,11 @@ export class Server implements Host, Servant {
       frame: (kind, body) => {
         if (guest !== undefined) return guest.frame(kind, body);
         stopTimer();
-        const offer = address !== undefined && isLocal(address);
-        guest = this.#welcome(line, kind, body, from, offer);
+        // Others could not take it.
+        const shortcut = address !== undefined && isLocal(address)
+          ? this.#gate.offerShortcut(limits)
+          : undefined;
+        guest = this.#welcome(line, kind, body, from, shortcut);
       },
       end: (error) => {
         stopTimer();
@@ -247,7 +251,7 @@ export class Server implements Host, Servant {
     kind: number,
     body: Uint8Array,
     from: string,
-    offersShortcut = false,
+    shortcut: Shortcut = NO_SHORTCUT,
   ): Guest {
     if (kind !== Frame.Hello) {
       throw new RangeError("Cannot read a frame before Hello");
@@ -281,10 +285,10 @@ export class Server implements Host, Servant {
     out.text(self.name);
     out.varint(Deno.pid);
     out.varint(Math.ceil(this.#options.heartbeat.interval));
-    // With the port that is meant: behind another one somebody may pass all on.
-    const { shortcut, address } = this.#gate;
-    out.text(offersShortcut && shortcut !== undefined ? shortcut : "");
-    out.varint("port" in address ? address.port : 0);
+    out.text(shortcut.path);
+    out.text(shortcut.token);
+    // Behind another one somebody may pass on what comes.
+    out.varint(shortcut.port);
     line.commit();
     return guest;
   }

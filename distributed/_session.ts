@@ -32,6 +32,7 @@ import { ByteReader, copied } from "../ipc/_bytes.ts";
 import type { ErrorClassLookup } from "../ipc/_error_codec.ts";
 import { attributeError } from "../ipc/_error_codec.ts";
 import { resourceClosed, resourceOpened } from "../ipc/_live.ts";
+import type { Shortcut } from "../ipc/_network.ts";
 import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
 import { type Wait, waitFor } from "../ipc/_waiting.ts";
@@ -74,12 +75,6 @@ export interface SessionCallOptions {
 
 /** Opens a line whose other side has proved itself. */
 export type OpenLine = (events: LineEvents, wait: Wait) => Promise<Line>;
-
-/** A Unix socket of a manager, and the port that it stands for. */
-export interface Shortcut {
-  readonly path: string;
-  readonly port: number;
-}
 
 /** What a manager says of itself. */
 interface Welcome {
@@ -264,6 +259,13 @@ export class Session implements Sharer {
     try {
       const bound = Math.min(wait.timeout ?? TRY_BOUND, SHORTCUT_BOUND);
       const near = await this.#meet(shortcut, { ...wait, timeout: bound });
+      if (near.welcome.serverId !== meeting.welcome.serverId) {
+        // Nobody else knows that: what has the name now is not the manager.
+        near.line.close("it is somebody else");
+        throw new AuthenticationError(
+          "Cannot connect: somebody else is at the shortcut of the manager",
+        );
+      }
       this.#welcomed(near);
       line.close("there is a shorter way");
     } catch (error) {
@@ -838,7 +840,11 @@ function readWelcome(input: ByteReader): Welcome {
     name: input.text(),
     pid: input.varint(),
     interval: input.varint(),
-    shortcut: { path: input.text(), port: input.varint() },
+    shortcut: {
+      path: input.text(),
+      token: input.text(),
+      port: input.varint(),
+    },
   };
 }
 

@@ -3,14 +3,14 @@
 // program together with a proxy. It has the key: it goes over the private channels
 // of the program only, and the codec for other programs refuses it.
 
-import { isLocal, type ListenerAddress, showAddress } from "../ipc/_address.ts";
+import { type ListenerAddress, showAddress } from "../ipc/_address.ts";
 import { registerComposite } from "../ipc/_codec.ts";
 import { Dialer, type DialOptions } from "../ipc/_dial.ts";
 import type { ErrorClassLookup } from "../ipc/_error_codec.ts";
 import { HandleNumber } from "../ipc/_shared_object.ts";
-import { isName, mayUseNames } from "../ipc/_network.ts";
+import type { Met } from "../ipc/_peer.ts";
+import type { MessageLimits } from "../ipc/_socket_end.ts";
 import { SerializationError } from "../ipc/errors.ts";
-import type { Wait } from "../ipc/_waiting.ts";
 import { type Heartbeat, type LineEvents, SocketLine } from "./_line.ts";
 import { Session } from "./_session.ts";
 import type { Origin } from "./_target.ts";
@@ -31,20 +31,18 @@ export function sessionFor(
   errorClass?: ErrorClassLookup,
 ): Session {
   const { address, dial, heartbeat, reconnectTimeout, maxValues } = ticket;
-  const opener = (address: ListenerAddress) => {
-    const dialer = new Dialer(address, dial);
-    return async (events: LineEvents, wait: Wait) => {
-      const { socket, limits } = await dialer.dial(wait);
-      return new SocketLine(socket, limits, events, heartbeat);
-    };
+  const dialer = new Dialer(address, dial);
+  let limits: MessageLimits;
+  const lineOf = (met: Met, events: LineEvents) => {
+    limits = met.limits;
+    return new SocketLine(met.socket, limits, events, heartbeat);
   };
   return new Session({
-    open: opener(address),
-    // Not where the port leads elsewhere, nor to any other socket.
-    shortcut: ({ path, port }) =>
-      isName(path) && "port" in address && address.port === port &&
-        isLocal(address) && mayUseNames()
-        ? opener({ path })
+    open: async (events, wait) => lineOf(await dialer.dial(wait), events),
+    shortcut: (offered) =>
+      dialer.mayTake(offered)
+        ? async (events, wait) =>
+          lineOf(await dialer.dialAgain(offered, limits, wait), events)
         : undefined,
     interval: heartbeat.interval,
     reconnectTimeout,

@@ -2,9 +2,22 @@
 // The way out: a connection to whoever listens at an address, with both sides
 // proved.
 
-import { type ListenerAddress, parseAddress, showAddress } from "./_address.ts";
-import { type ClientTlsOptions, connect } from "./_network.ts";
+import {
+  isLocal,
+  type ListenerAddress,
+  parseAddress,
+  showAddress,
+} from "./_address.ts";
+import { writeToken } from "./_handshake.ts";
+import {
+  type ClientTlsOptions,
+  connect,
+  isName,
+  mayUseNames,
+  type Shortcut,
+} from "./_network.ts";
 import { type Met, Peer, type PeerOptions } from "./_peer.ts";
+import type { MessageLimits } from "./_socket_end.ts";
 import { type Wait, waitFor } from "./_waiting.ts";
 import { TimeoutError } from "./errors.ts";
 
@@ -36,10 +49,46 @@ export class Dialer {
    *
    * @throws {TimeoutError} If nobody was there, or answered, in time.
    */
-  async dial(wait: Wait): Promise<Met> {
+  dial(wait: Wait): Promise<Met> {
+    return this.#within(
+      wait,
+      async (stop) =>
+        await this.#peer.meet(
+          await connect(this.address, this.#tls, stop),
+          stop,
+        ),
+    );
+  }
+
+  /** Whether an offered shortcut leads to the same, as far as is known here. */
+  mayTake({ path, port }: Shortcut): boolean {
     const { address } = this;
-    const meet = async (stop: AbortSignal): Promise<Met> =>
-      await this.#peer.meet(await connect(address, this.#tls, stop), stop);
+    return this.#tls === undefined && isName(path) && "port" in address &&
+      address.port === port && isLocal(address) && mayUseNames();
+  }
+
+  /** Comes again, by a shortcut; the other side was met with these limits. */
+  dialAgain(
+    { path, token }: Shortcut,
+    limits: MessageLimits,
+    wait: Wait,
+  ): Promise<Met> {
+    return this.#within(wait, async (stop) => {
+      const socket = await connect({ path }, undefined, stop);
+      try {
+        await writeToken(socket, token);
+      } catch (error) {
+        socket.close();
+        throw error;
+      }
+      return { socket, limits };
+    });
+  }
+
+  async #within(
+    wait: Wait,
+    meet: (stop: AbortSignal) => Promise<Met>,
+  ): Promise<Met> {
     const met = await waitFor<Met>(wait, (waiter) => {
       const stop = new AbortController();
       const meeting = meet(stop.signal);
@@ -53,7 +102,7 @@ export class Dialer {
     if (met !== undefined) return met;
     throw new TimeoutError(
       `Cannot connect: no connection to ${
-        showAddress(address)
+        showAddress(this.address)
       } within ${wait.timeout} ms`,
     );
   }

@@ -16,9 +16,11 @@ import {
   type ListenerTlsOptions,
   mayUseNames,
   newName,
+  type Shortcut,
   tune,
 } from "./_network.ts";
 import { Peer, type PeerOptions } from "./_peer.ts";
+import { TOKEN_SIZE } from "./_handshake.ts";
 import type { MessageLimits, Socket } from "./_socket_end.ts";
 import { startTimer } from "./_timer.ts";
 import { ConnectionClosedError } from "./errors.ts";
@@ -28,8 +30,8 @@ export interface GateOptions extends PeerOptions {
   readonly tls?: ListenerTlsOptions;
   /** How many strangers there may be at a time. */
   readonly maxStrangers?: number;
-  /** Whether there is to be a shortcut beside a port of this machine. */
-  readonly hasShortcut?: boolean;
+  /** Whether to offer a shortcut beside a port of this machine. */
+  readonly offersShortcut?: boolean;
   /** Listens in another way; `refused` is for who does not get as far as this. */
   readonly listen?: (refused: (error: Error) => void) => GateListener;
 }
@@ -54,8 +56,10 @@ export interface GateListener {
 export interface Admitted {
   readonly socket: Socket;
   readonly limits: MessageLimits;
-  /** Where they come from; those of Unix sockets come from nowhere. */
+  /** Where they come from; clients of Unix sockets come from nowhere. */
   readonly address: ListenerAddress | undefined;
+  /** Whether they were admitted before, and come by the shortcut now. */
+  readonly isAgain: boolean;
 }
 
 /** What a gate tells. */
@@ -70,18 +74,24 @@ export interface GateEvents {
  * that among more the oldest is none to wait for.
  */
 export const MAX_STRANGERS = 128;
+/** How long the offer of a shortcut stands, in milliseconds. */
+const OFFER_BOUND = 10_000;
 /** How long to wait for descriptors when they have run out: a guess. */
 const SHORTAGE_PAUSE = 100;
 
 /** See the file comment. It does not keep the program alive by itself. */
 export class Gate {
   readonly #socket: GateListener;
-  #near: GateListener | undefined;
   /**
-   * The name of a Unix socket by which those on this machine can come as well, if
-   * there is one: it costs the system less than a port does.
+   * The shortcut: a Unix socket by which those on this machine can come who have
+   * been admitted before. It costs the system less than a port does.
    */
-  readonly shortcut: string | undefined;
+  readonly #near: { socket: GateListener; path: string } | undefined;
+  /** Who may come by it. */
+  readonly #expected = new Map<
+    string,
+    { limits: MessageLimits; forget: () => void }
+  >();
   readonly address: ListenerAddress;
   readonly #peer: Peer;
   readonly #maxStrangers: number;
@@ -106,24 +116,40 @@ export class Gate {
       if (!this.#closed) events.refused(error, undefined);
     }) ?? listen(address, options.tls);
     this.address = addressOf(this.#socket.addr) ?? address;
-    this.shortcut = options.hasShortcut === true ? this.#openNear() : undefined;
+    this.#near = options.offersShortcut === true
+      ? openNear(this.address)
+      : undefined;
     resourceOpened(this, `listener on ${showAddress(this.address)}`);
-    this.gone = Promise.all(
-      [this.#socket, this.#near].map((socket) => socket && this.#run(socket)),
-    ).then(() => {});
+    this.gone = Promise.all([
+      this.#run(this.#socket),
+      this.#near && this.#run(this.#near.socket),
+    ]).then(() => {});
   }
 
-  /** Opens the shortcut; without it the port does as well. */
-  #openNear(): string | undefined {
-    const { address } = this;
-    if ("path" in address || !isLocal(address) || !mayUseNames()) return;
-    const path = newName();
-    try {
-      this.#near = listen({ path }, undefined);
-    } catch {
-      return; // Descriptors have run out.
-    }
-    return path;
+  /**
+   * Offers the shortcut, if there is one, to somebody who was admitted: once, and
+   * not for long.
+   */
+  offerShortcut(limits: MessageLimits): Shortcut | undefined {
+    const near = this.#near;
+    if (near === undefined || "path" in this.address) return undefined;
+    const { path } = near;
+    const { port } = this.address;
+    const token = crypto.getRandomValues(new Uint8Array(TOKEN_SIZE)).toHex();
+    const forget = startTimer(
+      () => this.#expected.delete(token),
+      OFFER_BOUND,
+      { unref: true },
+    );
+    this.#expected.set(token, { limits, forget });
+    return { path, token, port };
+  }
+
+  #take(token: string): MessageLimits | undefined {
+    const expected = this.#expected.get(token);
+    this.#expected.delete(token);
+    expected?.forget();
+    return expected?.limits;
   }
 
   /** Resolves when it listens; rejects where that fails later than at once. */
@@ -150,7 +176,8 @@ export class Gate {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
-    this.#near?.close();
+    this.#near?.socket.close();
+    for (const { forget } of this.#expected.values()) forget();
     resourceClosed(this);
     const error = new ConnectionClosedError("Cannot accept: it is closed");
     for (const stranger of this.#strangers) stranger.abort(error);
@@ -160,7 +187,7 @@ export class Gate {
   async #run(socket: GateListener): Promise<void> {
     while (!this.#closed) {
       try {
-        this.#meet(await socket.accept());
+        this.#meet(await socket.accept(), socket);
       } catch {
         if (this.#closed) return;
         // Descriptors have run out: some will be given back.
@@ -171,7 +198,7 @@ export class Gate {
     }
   }
 
-  async #meet(conn: GateSocket): Promise<void> {
+  async #meet(conn: GateSocket, socket: GateListener): Promise<void> {
     const address = addressOf(conn.remoteAddr);
     const stranger = new AbortController();
     this.#makeRoom();
@@ -180,9 +207,13 @@ export class Gate {
       // What has not proved itself holds nothing up.
       conn.unref();
       tune(conn);
-      const met = await this.#peer.meet(conn, stranger.signal);
+      const { signal } = stranger;
+      const isAgain = socket === this.#near?.socket;
+      const met = isAgain
+        ? await this.#peer.meetAgain(conn, signal, (token) => this.#take(token))
+        : await this.#peer.meet(conn, signal);
       if (this.#closed) met.socket.close();
-      else this.#events.admitted({ ...met, address });
+      else this.#events.admitted({ ...met, address, isAgain });
     } catch (error) {
       // The handshake fails with errors only.
       if (!this.#closed) this.#events.refused(error as Error, address);
@@ -200,6 +231,19 @@ export class Gate {
         `Cannot accept: ${this.#maxStrangers} others came before the other side had proved itself`,
       ),
     );
+  }
+}
+
+/** Without it, the port does as well. */
+function openNear(
+  address: ListenerAddress,
+): { socket: GateListener; path: string } | undefined {
+  if ("path" in address || !isLocal(address) || !mayUseNames()) return;
+  const path = newName();
+  try {
+    return { socket: listen({ path }, undefined), path };
+  } catch {
+    return; // Descriptors have run out.
   }
 }
 

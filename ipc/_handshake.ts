@@ -121,6 +121,27 @@ export async function handshake(
   return theirs.maxMessage;
 }
 
+/** The length of a token. */
+export const TOKEN_SIZE = 32;
+
+/**
+ * Reads the token of somebody who was met on another way: it was given there, so
+ * that there is nothing to prove.
+ */
+export async function readToken(stream: ByteStream): Promise<string> {
+  const token = new Uint8Array(TOKEN_SIZE);
+  await new Talk(stream, "listener").read(token);
+  return token.toHex();
+}
+
+/** Shows a token. */
+export async function writeToken(
+  stream: ByteStream,
+  token: string,
+): Promise<void> {
+  await new Talk(stream, "client").write(Uint8Array.fromHex(token));
+}
+
 function helloBytes({ role, key, maxMessage }: Party): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(HELLO_SIZE);
   out.raw(MAGIC);

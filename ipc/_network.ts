@@ -36,6 +36,14 @@ export interface ClientTlsOptions {
   key?: string;
 }
 
+/** A Unix socket by which one can come again, and the port it stands for. */
+export interface Shortcut {
+  readonly path: string;
+  /** What to show there, in hex. */
+  readonly token: string;
+  readonly port: number;
+}
+
 /** How names of Unix sockets without a file begin. */
 const NAME = "\0multitask-";
 

@@ -4,11 +4,17 @@
 
 import { isLocal, type ListenerAddress, showAddress } from "./_address.ts";
 import { MAX_FRAME } from "./_channel.ts";
-import { checkKey, handshake, importKey, type Role } from "./_handshake.ts";
+import {
+  checkKey,
+  handshake,
+  importKey,
+  readToken,
+  type Role,
+} from "./_handshake.ts";
 import { checkInteger, checkNonNegative, shown } from "./_options.ts";
 import type { MessageLimits, Socket } from "./_socket_end.ts";
 import { startTimer } from "./_timer.ts";
-import { TimeoutError } from "./errors.ts";
+import { AuthenticationError, TimeoutError } from "./errors.ts";
 
 /** What a listener and its clients may both be told. */
 export interface PeerOptions {
@@ -97,7 +103,37 @@ export class Peer {
    * Shakes hands; closes the socket if that fails, takes too long, or is
    * aborted.
    */
-  async meet(socket: Socket, signal: AbortSignal): Promise<Met> {
+  meet(socket: Socket, signal: AbortSignal): Promise<Met> {
+    return this.#within(socket, signal, async () => {
+      const sent = await handshake(socket, {
+        role: this.#role,
+        key: await this.#key,
+        maxMessage: this.#maxMessage,
+      });
+      return { received: this.#maxMessage, sent };
+    });
+  }
+
+  /** The same with somebody who shows a token; `limitsOf` knows whose it is. */
+  meetAgain(
+    socket: Socket,
+    signal: AbortSignal,
+    limitsOf: (token: string) => MessageLimits | undefined,
+  ): Promise<Met> {
+    return this.#within(socket, signal, async () => {
+      const limits = limitsOf(await readToken(socket));
+      if (limits !== undefined) return limits;
+      throw new AuthenticationError(
+        "Cannot accept: the other side shows a token that was not given",
+      );
+    });
+  }
+
+  async #within(
+    socket: Socket,
+    signal: AbortSignal,
+    talk: () => Promise<MessageLimits>,
+  ): Promise<Met> {
     let over: { reason: unknown } | undefined;
     const giveUp = (reason: unknown) => {
       over ??= { reason };
@@ -119,13 +155,9 @@ export class Peer {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      const sent = await handshake(socket, {
-        role: this.#role,
-        key: await this.#key,
-        maxMessage: this.#maxMessage,
-      });
+      const limits = await talk();
       if (over !== undefined) throw over.reason;
-      return { socket, limits: { received: this.#maxMessage, sent } };
+      return { socket, limits };
     } catch (error) {
       giveUp(error);
       throw over!.reason;

@@ -2,9 +2,11 @@
 // Guests on the machine of their manager come by a Unix socket where both may.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Queue } from "../../ipc/mod.ts";
-import type { TcpAddress } from "../../ipc/mod.ts";
 import { sessionFor } from "../../distributed/_ticket.ts";
+import { Frame, PROTOCOL } from "../../distributed/_wire.ts";
+import { ByteWriter } from "../../ipc/_bytes.ts";
+import { TOKEN_SIZE } from "../../ipc/_handshake.ts";
+import { Queue, type TcpAddress } from "../../ipc/mod.ts";
 import { Cutter } from "./_cutter.ts";
 import { KEY, managerOf, Served, until } from "./_managers.ts";
 
@@ -116,6 +118,102 @@ Deno.test({
   },
 });
 
+/** Says that it is a manager, to the first who shows a token. */
+async function impostor(listener: Deno.Listener): Promise<void> {
+  const conn = await listener.accept();
+  const asked = new Uint8Array(1024);
+  let have = 0;
+  while (have <= TOKEN_SIZE) have += (await conn.read(asked))!;
+  const out = new ByteWriter();
+  out.u32(0);
+  out.u8(Frame.Welcome);
+  out.u8(PROTOCOL);
+  out.u8(0);
+  out.text(crypto.randomUUID());
+  out.text("MainProcess");
+  for (const number of [Deno.pid, 1000]) out.varint(number);
+  for (const text of ["", ""]) out.text(text);
+  out.varint(0);
+  const bytes = out.take();
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(
+    0,
+    bytes.length - 4,
+    true,
+  );
+  await conn.write(bytes);
+  while (await conn.read(asked) !== null);
+  conn.close();
+}
+
+Deno.test({
+  name: "Manager's shortcut at which somebody else is leaves the port",
+  ignore,
+  async fn() {
+    await using server = await served();
+    const path = `\0impostor-${crypto.randomUUID()}`;
+    using listener = Deno.listen({ transport: "unix", path });
+    const left = impostor(listener);
+    using watch = watchConnects((connect) =>
+      connect({ transport: "unix", path })
+    );
+    const client = await server.connect();
+    await roundTrip(client);
+    assertEquals(watch.ways, ["tcp", NAME]);
+    await left;
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager's shortcut is for those who were given a token, once",
+  ignore,
+  async fn() {
+    await using server = await served();
+    let path = "";
+    let shown: Uint8Array | undefined;
+    const { connect } = Deno;
+    const watched = async (options: Deno.UnixConnectOptions) => {
+      const conn = await connect(options);
+      if (!("path" in options)) return conn;
+      path = options.path;
+      const { write } = conn;
+      conn.write = (bytes) => {
+        shown ??= bytes.slice(0, TOKEN_SIZE);
+        return write.call(conn, bytes);
+      };
+      return conn;
+    };
+    Deno.connect = watched as typeof connect;
+    let client;
+    try {
+      client = await server.connect();
+    } finally {
+      Deno.connect = connect;
+    }
+    assertEquals(shown!.length, TOKEN_SIZE);
+    const tokens = [
+      shown!, // It was used.
+      new Uint8Array(TOKEN_SIZE),
+      crypto.getRandomValues(new Uint8Array(1 << 16)),
+    ];
+    for (const token of tokens) {
+      using conn = await connect({ transport: "unix", path });
+      await conn.write(token);
+      // The end, or a reset with something unread.
+      const end = await conn.read(new Uint8Array(1)).catch(() => null);
+      assertEquals(end, null);
+    }
+    await until(
+      async () =>
+        (await client.status()).refused.authentication === tokens.length,
+      "all are refused",
+    );
+    assertEquals((await client.status()).admitted, 1);
+    await roundTrip(client);
+    await client.shutdown();
+  },
+});
+
 Deno.test({
   name: "Manager.connect() that is aborted on the shortcut leaves nothing",
   ignore,
@@ -156,6 +254,6 @@ Deno.test("Session takes no other socket for a shortcut than a manager's", () =>
       ["\0of-somebody-else", 5000],
       [`${NAME}1`, 5001],
     ] as const
-  ) assertEquals(shortcut!({ path, port }), undefined, path);
-  if (!ignore) assert(shortcut!({ path: `${NAME}1`, port: 5000 }));
+  ) assertEquals(shortcut!({ path, port, token: "" }), undefined, path);
+  if (!ignore) assert(shortcut!({ path: `${NAME}1`, port: 5000, token: "" }));
 });
