@@ -5,6 +5,7 @@
 
 import { RemotePool, serveWorker } from "../distributed/mod.ts";
 import {
+  type Absence,
   measure,
   medianOf,
   PER_SECOND,
@@ -16,7 +17,7 @@ import {
 } from "./_measure.ts";
 import { Peer } from "./_peer.ts";
 import { pythonContender, PythonPeer } from "./_python.ts";
-import { bounceOff, connected, KEY } from "./fixtures/manager_side.ts";
+import { connected, KEY } from "./fixtures/manager_side.ts";
 
 const ROUNDS = 11;
 
@@ -56,7 +57,46 @@ const OURS = "Manager";
 const PYTHON = "Python BaseManager";
 
 /** What no call can be quicker than that waits for its answer. */
-const BARE = "bare TCP of Deno";
+const BARE = "bare Unix socket of Deno";
+
+/**
+ * Processes that each send a few bytes to one that sends them back, and wait for
+ * them, over Unix sockets without files (Linux): the least that calls can be.
+ */
+class BareClients implements AsyncDisposable {
+  readonly #peers: readonly Peer[];
+
+  private constructor(peers: readonly Peer[]) {
+    this.#peers = peers;
+  }
+
+  static async start(count: number): Promise<BareClients> {
+    if (Deno.build.os !== "linux") return new BareClients([]);
+    const echo = await start("echo");
+    const clients = [];
+    for (let i = 0; i < count; i++) {
+      clients.push(await start("bounce", Number(echo.greeting)));
+    }
+    return new BareClients([...clients, echo]);
+  }
+
+  /** So many at once, each so often; `runs` is what that stands for. */
+  contender(count: number, each: number, runs: number): SelfTimed | Absence {
+    if (this.#peers.length === 0) {
+      return { name: BARE, absent: "skipped: for Linux only" };
+    }
+    const clients = this.#peers.slice(0, count);
+    return timed(
+      BARE,
+      runs,
+      () => Promise.all(clients.map((client) => client.time(`${each}`))),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const peer of this.#peers) await peer[Symbol.asyncDispose]();
+  }
+}
 
 if (import.meta.main) {
   const flags = readFlags(HELP);
@@ -66,18 +106,16 @@ if (import.meta.main) {
   const port = Number(server.greeting);
   await using manager = await connected(port);
   const tasks = await manager.getTaskQueue();
-  await using echo = await start("echo");
-  const echoPort = Number(echo.greeting);
+  await using bare = await BareClients.start(CLIENTS);
 
   {
     const title = "calls of a proxy, one by one";
-    using bounce = await bounceOff(echoPort);
     const rows = await measure([
       pythonContender(PYTHON, python, `calls ${CALLS}`, CALLS),
       timed(OURS, CALLS, async () => {
         for (let i = 0; i < CALLS; i++) await tasks.size;
       }),
-      timed(BARE, CALLS, () => bounce.times(CALLS)),
+      bare.contender(1, CALLS, CALLS),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 1.2);
@@ -106,9 +144,6 @@ if (import.meta.main) {
   {
     const title = "tasks to a worker and back";
     await using _worker = await start("work", port);
-    // Each task is put and got twice: by two sides at once, one call at a time.
-    using bounce = await bounceOff(echoPort);
-    await using bouncer = await start("bounce", echoPort);
     const results = await manager.getResultQueue();
     const { address } = manager;
     await using pool = new RemotePool({ address, authkey: KEY });
@@ -133,11 +168,8 @@ if (import.meta.main) {
         await Promise.all([...puts, ...gets]);
       }),
       timed("RemotePool.map", ITEMS, () => pool.map(square, items)),
-      timed(BARE, TASKS, () =>
-        Promise.all([
-          bounce.times(2 * TASKS),
-          bouncer.time(`${2 * TASKS}`),
-        ])),
+      // Each task is put and got twice: two sides make two calls for each.
+      bare.contender(2, 2 * TASKS, TASKS),
     ], { progress: title, ...options });
     printTable(`tasks per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 2);
@@ -172,10 +204,8 @@ if (import.meta.main) {
     const all = CLIENTS * CLIENT_CALLS;
     await using stack = new AsyncDisposableStack();
     const clients: Peer[] = [];
-    const bouncers: Peer[] = [];
     for (let i = 0; i < CLIENTS; i++) {
       clients.push(stack.use(await start("call", port)));
-      bouncers.push(stack.use(await start("bounce", echoPort)));
     }
     const rows = await measure([
       pythonContender(
@@ -194,11 +224,7 @@ if (import.meta.main) {
             ),
         )
       ),
-      timed(
-        BARE,
-        all,
-        () => Promise.all(bouncers.map((one) => one.time(`${CLIENT_CALLS}`))),
-      ),
+      bare.contender(CLIENTS, CLIENT_CALLS, all),
     ], { progress: title, ...options });
     printTable(`calls per second: ${title}`, rows, PER_SECOND);
     printRatio(rows, OURS, PYTHON, 3);

@@ -216,6 +216,11 @@ export let serverOf: (manager: Manager) => Server | undefined;
  * **Program end**: calls that wait keep the program alive, and so does
  * `serveForever`; `start` and `connect` do not.
  *
+ * **On one machine** (Linux): who has connected to a loopback port, without
+ * `tls`, comes again by a Unix socket without a file that the manager names, if
+ * both sides have the whole of `read`, `write` and `net`; that costs the system
+ * less. Behind a tunnel or on another port, the first connection stays.
+ *
  * @example
  * ```ts
  * import { Manager } from "@multitask/std/distributed";
