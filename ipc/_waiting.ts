@@ -28,7 +28,6 @@ export function waitFor<T>(
     if (signal?.aborted) return reject(signal.reason);
     let isOver = false;
     let stopTimer: (() => void) | undefined;
-    let leave!: () => unknown;
     const end = () => {
       isOver = true;
       stopTimer?.();
@@ -44,7 +43,7 @@ export function waitFor<T>(
       leave();
       resolve(undefined);
     };
-    leave = enter({
+    const leave = enter({
       resolve: (value) => {
         end();
         resolve(value);
