@@ -414,7 +414,9 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
     const action = `start process "${this.name}"`;
     this.#checkNotClosed(action);
     if (this.#child !== undefined || this.#replayed || this.#isOwn) {
-      throw new InvalidStateError(`Cannot ${action}: it was started before`);
+      throw new InvalidStateError(
+        `Cannot ${action}: it was started before; make another one`,
+      );
     }
     if (self.replaying) return this.#replay();
     try {
