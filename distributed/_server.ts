@@ -216,15 +216,23 @@ export class Server implements Host, Servant {
       HELLO_BOUND,
       { unref: true },
     );
+    let identity: GuestIdentity | undefined;
     const events: LineEvents = {
       frame: (kind, body) => {
         if (guest !== undefined) return guest.frame(kind, body);
+        if (identity === undefined) {
+          // Others could not take it.
+          const shortcut = address !== undefined && isLocal(address)
+            ? this.#gate.offerShortcut(limits)
+            : undefined;
+          identity = this.#welcome(line, kind, body, shortcut);
+          if (isAgain) return; // Until it is sure that it takes this line.
+        } else if (kind !== Frame.Take) {
+          throw new RangeError("Cannot read a frame before Take");
+        }
         stopTimer();
-        // Others could not take it.
-        const shortcut = address !== undefined && isLocal(address)
-          ? this.#gate.offerShortcut(limits)
-          : undefined;
-        guest = this.#welcome(line, kind, body, from, shortcut);
+        this.#unnamed.delete(line);
+        guest = this.#arrive(line, identity, from);
       },
       end: (error) => {
         stopTimer();
@@ -246,17 +254,16 @@ export class Server implements Host, Servant {
     this.#unnamed.add(line);
   }
 
+  /** Answers who says who it is. */
   #welcome(
     line: Line,
     kind: number,
     body: Uint8Array,
-    from: string,
     shortcut: Shortcut = NO_SHORTCUT,
-  ): Guest {
+  ): GuestIdentity {
     if (kind !== Frame.Hello) {
       throw new RangeError("Cannot read a frame before Hello");
     }
-    this.#unnamed.delete(line);
     const input = new ByteReader(body);
     const version = input.u8();
     if (version !== PROTOCOL) {
@@ -271,16 +278,9 @@ export class Server implements Host, Servant {
       throw new RangeError("Cannot read the name of a session");
     }
     line.listenFor(input.varint());
-    let guest = this.#guests.get(identity.session);
-    const isKnown = guest !== undefined;
-    if (guest === undefined) {
-      guest = new Guest(this, identity, from);
-      this.#guests.set(identity.session, guest);
-    }
-    guest.arrive(line);
     const out = line.begin(Frame.Welcome);
     out.u8(PROTOCOL);
-    out.u8(isKnown ? 1 : 0);
+    out.u8(this.#guests.has(identity.session) ? 1 : 0);
     out.text(this.id);
     out.text(self.name);
     out.varint(Deno.pid);
@@ -290,6 +290,17 @@ export class Server implements Host, Servant {
     // Behind another one somebody may pass on what comes.
     out.varint(shortcut.port);
     line.commit();
+    return identity;
+  }
+
+  /** A line is that of a guest from now on, who may have been here before. */
+  #arrive(line: Line, identity: GuestIdentity, from: string): Guest {
+    let guest = this.#guests.get(identity.session);
+    if (guest === undefined) {
+      guest = new Guest(this, identity, from);
+      this.#guests.set(identity.session, guest);
+    }
+    guest.arrive(line);
     return guest;
   }
 
@@ -298,8 +309,9 @@ export class Server implements Host, Servant {
     let guest: Guest | undefined;
     const [near, far] = localLines(events, {
       frame: (kind, body) => {
-        if (guest !== undefined) guest.frame(kind, body);
-        else guest = this.#welcome(far, kind, body, "this process");
+        if (guest !== undefined) return guest.frame(kind, body);
+        const identity = this.#welcome(far, kind, body);
+        guest = this.#arrive(far, identity, "this process");
       },
       end: () => guest?.leave(far),
     }, this.#gate);

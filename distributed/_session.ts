@@ -254,11 +254,12 @@ export class Session implements Sharer {
     const meeting = await this.#meet(this.#options.open, wait);
     const shortcut = this.#options.shortcut?.(meeting.welcome.shortcut);
     if (shortcut === undefined) return this.#welcomed(meeting);
-    // The manager drops the first line when it meets this session by another.
+    // Until Take, both sides stay with the first line, whatever comes of this.
     const { line } = meeting;
     try {
       const bound = Math.min(wait.timeout ?? TRY_BOUND, SHORTCUT_BOUND);
       const near = await this.#meet(shortcut, { ...wait, timeout: bound });
+      if (near.ended !== undefined) throw near.ended;
       if (near.welcome.serverId !== meeting.welcome.serverId) {
         // Nobody else knows that: what has the name now is not the manager.
         near.line.close("it is somebody else");
@@ -266,6 +267,8 @@ export class Session implements Sharer {
           "Cannot connect: somebody else is at the shortcut of the manager",
         );
       }
+      near.line.begin(Frame.Take);
+      near.line.commit();
       this.#welcomed(near);
       line.close("there is a shorter way");
     } catch (error) {

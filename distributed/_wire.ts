@@ -11,6 +11,7 @@
 //                               a shortcut for those on its machine
 //                      Result   id, value or error, of a Call
 //                      Fault    object and error, of a Cast that failed
+//                      Take     moves the session here, from its line before
 //   both ways          Ping     nothing else was to be said for a while
 //                      Bye      ends the session, or the manager, on purpose
 //
@@ -47,6 +48,7 @@ export const Frame = {
   Ping: 8,
   Bye: 9,
   Fault: 10,
+  Take: 11,
 } as const;
 
 /** How a call ended. */

@@ -203,7 +203,10 @@ export class ByteWriter {
     const size = this.pos;
     this.pos = 0;
     if (size <= SLAB_PIECE) return cutFromSlab(this.bytes, size);
-    if (size <= 0x10000) return this.bytes.slice(0, size);
+    // Nor is a buffer that is much larger given away with it.
+    if (size <= 0x10000 || size * 2 < this.bytes.length) {
+      return this.bytes.slice(0, size);
+    }
     const taken = this.bytes.subarray(0, size);
     this.bytes = new Uint8Array(256);
     this.#view = new DataView(this.bytes.buffer);

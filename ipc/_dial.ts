@@ -8,7 +8,6 @@ import {
   parseAddress,
   showAddress,
 } from "./_address.ts";
-import { writeToken } from "./_handshake.ts";
 import {
   type ClientTlsOptions,
   connect,
@@ -76,7 +75,7 @@ export class Dialer {
     return this.#within(wait, async (stop) => {
       const socket = await connect({ path }, undefined, stop);
       try {
-        await writeToken(socket, token);
+        await this.#peer.showToken(socket, token);
       } catch (error) {
         socket.close();
         throw error;

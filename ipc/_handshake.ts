@@ -124,22 +124,47 @@ export async function handshake(
 /** The length of a token. */
 export const TOKEN_SIZE = 32;
 
-/**
- * Reads the token of somebody who was met on another way: it was given there, so
- * that there is nothing to prove.
- */
-export async function readToken(stream: ByteStream): Promise<string> {
-  const token = new Uint8Array(TOKEN_SIZE);
-  await new Talk(stream, "listener").read(token);
-  return token.toHex();
+const AGAIN = encoder.encode("multitask connection again");
+
+function provenAgain(token: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(256);
+  out.raw(AGAIN);
+  out.raw(token);
+  return out.take();
 }
 
-/** Shows a token. */
-export async function writeToken(
+/**
+ * Shows a token that was given on another way, in hex, and proves the key anew:
+ * who has only seen the token does not pass.
+ */
+export async function showToken(
   stream: ByteStream,
+  key: CryptoKey | undefined,
   token: string,
 ): Promise<void> {
-  await new Talk(stream, "client").write(Uint8Array.fromHex(token));
+  const bytes = Uint8Array.fromHex(token);
+  const out = new ByteWriter(TOKEN_SIZE + PROOF_SIZE);
+  out.raw(bytes);
+  if (key !== undefined) out.raw(await prove(key, provenAgain(bytes)));
+  await new Talk(stream, "client").write(out.take());
+}
+
+/** Reads a token, in hex. @throws {AuthenticationError} If the key is wrong. */
+export async function readToken(
+  stream: ByteStream,
+  key: CryptoKey | undefined,
+): Promise<string> {
+  const talk = new Talk(stream, "listener");
+  const token = new Uint8Array(TOKEN_SIZE);
+  await talk.read(token);
+  if (key !== undefined) {
+    const proof = new Uint8Array(PROOF_SIZE);
+    await talk.read(proof);
+    if (!await isProof(key, proof, provenAgain(token))) {
+      throw talk.refusal('the client has another "authkey"');
+    }
+  }
+  return token.toHex();
 }
 
 function helloBytes({ role, key, maxMessage }: Party): Uint8Array<ArrayBuffer> {

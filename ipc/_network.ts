@@ -52,7 +52,10 @@ export function isName(path: string): boolean {
   return path.startsWith(NAME);
 }
 
-/** A new name for a Unix socket without a file, which nobody can guess. */
+/**
+ * A new name for a Unix socket without a file. Nobody can take it beforehand;
+ * everybody on this machine can see it.
+ */
 export function newName(): string {
   return `${NAME}${crypto.randomUUID()}`;
 }

@@ -10,6 +10,7 @@ import {
   importKey,
   readToken,
   type Role,
+  showToken,
 } from "./_handshake.ts";
 import { checkInteger, checkNonNegative, shown } from "./_options.ts";
 import type { MessageLimits, Socket } from "./_socket_end.ts";
@@ -121,12 +122,17 @@ export class Peer {
     limitsOf: (token: string) => MessageLimits | undefined,
   ): Promise<Met> {
     return this.#within(socket, signal, async () => {
-      const limits = limitsOf(await readToken(socket));
+      const limits = limitsOf(await readToken(socket, await this.#key));
       if (limits !== undefined) return limits;
       throw new AuthenticationError(
         "Cannot accept: the other side shows a token that was not given",
       );
     });
+  }
+
+  /** Shows a token, to somebody who knows it. */
+  async showToken(socket: Socket, token: string): Promise<void> {
+    await showToken(socket, await this.#key, token);
   }
 
   async #within(

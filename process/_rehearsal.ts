@@ -3,30 +3,25 @@
 // to it: code that runs for the first time is slow.
 
 import { hub } from "../ipc/_hub.ts";
+import type { Packet } from "../ipc/_packet.ts";
 import { Queue } from "../ipc/queue.ts";
-import type { Child } from "./_child.ts";
+import type { ToSpare } from "./_protocol.ts";
 
-/** A guess: enough for the engine to have compiled most of it. */
-const ROUNDS = 64;
-
-/** Has a spare run tasks of ours, until it is taken. */
-export async function rehearse(child: Child): Promise<void> {
-  for (let round = 0; round < ROUNDS && child.state === "ready"; round++) {
-    using queue = new Queue<number>();
-    await child.prepare(
-      {
-        type: "rehearse",
-        task: { kind: "export", module: import.meta.url, name: "rehearsal" },
-      },
-      hub.pack([queue, round], "args"),
-    );
-  }
+/** Has a spare run a task of ours. */
+export async function rehearse(
+  step: (order: ToSpare, packet: Packet) => Promise<void>,
+): Promise<void> {
+  using queue = new Queue<string>();
+  await step(
+    {
+      type: "rehearse",
+      task: { kind: "export", module: import.meta.url, name: "rehearsal" },
+    },
+    hub.pack([queue], "args"),
+  );
 }
 
 /** The task. */
-export async function rehearsal(
-  queue: Queue<number>,
-  round: number,
-): Promise<void> {
-  await queue.put(round);
+export async function rehearsal(queue: Queue<string>): Promise<void> {
+  await queue.put("rehearsed");
 }

@@ -9,10 +9,12 @@
 import type { Child } from "./_child.ts";
 import { endAll, setDaemon } from "./_end_of_program.ts";
 import type { SpawnPlan } from "./_plan.ts";
+import type { ToSpare } from "./_protocol.ts";
 import { rehearse } from "./_rehearsal.ts";
+import type { Packet } from "../ipc/_packet.ts";
 import { self } from "../ipc/_self.ts";
 import { startTimer } from "../ipc/_timer.ts";
-import { InvalidStateError } from "../ipc/errors.ts";
+import { InvalidStateError, TaskReferenceError } from "../ipc/errors.ts";
 
 interface Spare {
   readonly child: Child;
@@ -145,17 +147,18 @@ function fill(shelf: Shelf): void {
     // Nobody waits for a spare.
     setDaemon(child, true);
     const { preload, spares } = shelf;
-    const prepared = prepare(child, preload, plan.startTimeout, () => {
-      if (!spares.has(spare)) return;
-      throw new InvalidStateError(
-        `Cannot prewarm: process ${child.pid} ended at its start; see stderr`,
-      );
+    const prepared = prepare(child, preload, {
+      patience: plan.startTimeout,
+      isKept: () => spares.has(spare),
     });
     prepared.catch(() => {}); // Whoever prewarms is told.
     const spare = { child, changes, preload, prepared };
     spares.add(spare);
     child.ended.then(async ({ signal }) => {
-      const wasPrepared = await prepared.then(() => true, () => false);
+      const wasPrepared = await prepared.then(
+        () => true,
+        (error) => error instanceof TaskReferenceError,
+      );
       if (!spares.delete(spare)) return;
       // One that ended by itself, or never was ready, would only do so again.
       if (signal !== null && wasPrepared) refillSoon(shelf);
@@ -163,39 +166,54 @@ function fill(shelf: Shelf): void {
   }
 }
 
-/** Prepares a spare; `ended` is called when it has ended before it was. */
+/** Prepares a spare, as long as it is kept. */
 async function prepare(
   child: Child,
   preload: readonly string[],
-  patience: number,
-  ended: () => void,
+  { patience, isKept }: { patience: number; isKept: () => boolean },
 ): Promise<void> {
-  if (!await child.connected) return ended();
-  const stopTimer = startTimer(
-    () => {
-      if (child.state === "ready") child.kill("SIGKILL");
-    },
-    patience,
-    { unref: true },
-  );
-  try {
-    await rehearse(child);
-    if (preload.length > 0 && child.state === "ready") {
-      await child.prepare({
-        type: "preload",
-        self: {
-          name: SPARE_NAME,
-          daemon: true,
-          parent: { name: self.name, pid: Deno.pid },
-          startedAt: self.startedAt,
-        },
-        modules: preload,
-      });
+  const step = async (order: ToSpare, packet?: Packet) => {
+    let stopTimer = startTimer(
+      () => {
+        // What has come while this process itself was busy is read first.
+        stopTimer = startTimer(
+          () => {
+            if (isKept()) child.kill("SIGKILL");
+          },
+          CATCH_UP,
+          { unref: true },
+        );
+      },
+      patience,
+      { unref: true },
+    );
+    try {
+      await child.prepare(order, packet);
+    } finally {
+      stopTimer();
     }
-  } finally {
-    stopTimer();
+  };
+  const isReady = () => isKept() && child.state === "ready";
+  await child.connected;
+  for (let round = 0; round < REHEARSALS && isReady(); round++) {
+    await rehearse(step);
   }
-  if (child.state !== "ready" && child.state !== "busy") ended();
+  if (preload.length > 0 && isReady()) {
+    await step({
+      type: "preload",
+      self: {
+        name: SPARE_NAME,
+        daemon: true,
+        parent: { name: self.name, pid: Deno.pid },
+        startedAt: self.startedAt,
+      },
+      modules: preload,
+    });
+  }
+  if (!isKept() || child.state === "ready") return;
+  throw new InvalidStateError(
+    `Cannot prewarm: process ${child.pid} ended at its start; see stderr`,
+  );
 }
 
 /** Has what is missing started in a moment: not in the way of who starts. */
@@ -240,3 +258,9 @@ export function takeSpare(plan: SpawnPlan, name: string): Child | undefined {
 
 /** A guess: long enough for a taken spare to load its task. */
 const REFILL_DELAY = 20;
+
+/** A guess: enough for the engine to have compiled most of a task's way. */
+const REHEARSALS = 64;
+
+/** How long it takes to read what has come meanwhile, in milliseconds. */
+const CATCH_UP = 1000;

@@ -144,8 +144,8 @@ export interface PrewarmOptions extends ProcessSpawnOptions {
    * Modules to import while a child waits, as absolute URLs: those that tasks
    * are in, `import.meta.url` among them. A start then need not wait for that.
    * What they do when they are loaded happens in every child that waits, whether
-   * it gets a task or not, and where `currentProcess().name` is still "spare";
-   * they may start no processes then.
+   * it gets a task or not, and where `currentProcess().name` is still "spare".
+   * They should start no processes: while the child waits, that is refused.
    *
    * Python: `multiprocessing.set_forkserver_preload`, which ignores modules that
    * cannot be imported.
@@ -354,8 +354,8 @@ export class Process<A extends unknown[] = unknown[], R = unknown>
    * Keeps `count` children started and waiting, so that a `start` takes
    * milliseconds. They are used for processes with the same options (as far as
    * they concern the start of a child) and replaced when they are taken, or
-   * killed; one that ends by itself is not replaced. They do not keep the program
-   * alive; 0 ends them. After a change of the environment, or of `preload`, others
+   * killed once they were ready; one that ends by itself is not replaced. They do
+   * not keep the program alive; 0 ends them. After a change of the environment, or of `preload`, others
    * take their place. Resolves when all are ready.
    *
    * @param count How many to keep.

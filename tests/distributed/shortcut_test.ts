@@ -5,7 +5,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { sessionFor } from "../../distributed/_ticket.ts";
 import { Frame, PROTOCOL } from "../../distributed/_wire.ts";
 import { ByteWriter } from "../../ipc/_bytes.ts";
-import { TOKEN_SIZE } from "../../ipc/_handshake.ts";
+import { PROOF_SIZE, TOKEN_SIZE } from "../../ipc/_handshake.ts";
 import { Queue, type TcpAddress } from "../../ipc/mod.ts";
 import { Cutter } from "./_cutter.ts";
 import { KEY, managerOf, Served, until } from "./_managers.ts";
@@ -20,7 +20,10 @@ type Ways = string[];
  * ones for those to Unix sockets.
  */
 function watchConnects(
-  instead?: (connect: typeof Deno.connect) => Promise<Deno.Conn>,
+  instead?: (
+    connect: typeof Deno.connect,
+    options: Deno.UnixConnectOptions,
+  ) => Promise<Deno.Conn>,
 ): { ways: Ways } & Disposable {
   const { connect } = Deno;
   const ways: Ways = [];
@@ -30,13 +33,16 @@ function watchConnects(
       return connect(options);
     }
     ways.push(options.path.slice(0, "\0multitask-".length));
-    return instead?.(connect) ?? connect(options);
+    return instead?.(connect, options) ?? connect(options);
   };
   Deno.connect = watched as typeof connect;
   return { ways, [Symbol.dispose]: () => void (Deno.connect = connect) };
 }
 
 const NAME = "\0multitask-";
+
+/** What is shown first: a token, and a proof of the key. */
+const SHOWN = TOKEN_SIZE + PROOF_SIZE;
 
 function served(): Promise<Served> {
   const queue = new Queue<number>();
@@ -118,12 +124,68 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "Manager's shortcut that is given up too late costs no call",
+  ignore,
+  async fn() {
+    await using server = await served();
+    using watch = watchConnects(async (connect, options) => {
+      const conn = await connect(options);
+      const { read } = conn;
+      // All that was sent arrives there; what comes back does when all is over.
+      conn.read = async (into) => {
+        await new Promise((resolve) => setTimeout(resolve, 1200));
+        return await read.call(conn, into);
+      };
+      return conn;
+    });
+    const client = await server.connect();
+    assertEquals(watch.ways, ["tcp", NAME]);
+    const queue = await client.getQueue();
+    const got = queue.get();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await queue.put(7);
+    assertEquals(await got, 7);
+    await until(
+      async () => (await client.status()).guests.length === 2,
+      "it is one guest",
+    );
+    await client.shutdown();
+  },
+});
+
+Deno.test({
+  name: "Manager's shortcut asks for the key, too",
+  ignore,
+  async fn() {
+    await using server = await served();
+    using watch = watchConnects(async (connect, options) => {
+      const conn = await connect(options);
+      const { write } = conn;
+      let isShown = false;
+      // The right token, and no proof.
+      conn.write = (bytes) => {
+        if (!isShown) bytes.fill(0, TOKEN_SIZE);
+        isShown = true;
+        return write.call(conn, bytes);
+      };
+      return conn;
+    });
+    const client = await server.connect();
+    await roundTrip(client);
+    assertEquals(watch.ways, ["tcp", NAME]);
+    const { admitted, refused } = await client.status();
+    assertEquals([admitted, refused.authentication], [1, 1]);
+    await client.shutdown();
+  },
+});
+
 /** Says that it is a manager, to the first who shows a token. */
 async function impostor(listener: Deno.Listener): Promise<void> {
   const conn = await listener.accept();
   const asked = new Uint8Array(1024);
   let have = 0;
-  while (have <= TOKEN_SIZE) have += (await conn.read(asked))!;
+  while (have <= SHOWN) have += (await conn.read(asked))!;
   const out = new ByteWriter();
   out.u32(0);
   out.u8(Frame.Welcome);
@@ -178,7 +240,7 @@ Deno.test({
       path = options.path;
       const { write } = conn;
       conn.write = (bytes) => {
-        shown ??= bytes.slice(0, TOKEN_SIZE);
+        shown ??= bytes.slice(0, SHOWN);
         return write.call(conn, bytes);
       };
       return conn;
@@ -190,10 +252,10 @@ Deno.test({
     } finally {
       Deno.connect = connect;
     }
-    assertEquals(shown!.length, TOKEN_SIZE);
+    assertEquals(shown!.length, SHOWN);
     const tokens = [
       shown!, // It was used.
-      new Uint8Array(TOKEN_SIZE),
+      new Uint8Array(SHOWN),
       crypto.getRandomValues(new Uint8Array(1 << 16)),
     ];
     for (const token of tokens) {
