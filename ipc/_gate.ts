@@ -5,6 +5,10 @@
 //   socket comes --> stranger --handshake--> admitted
 //                       \--wrong, late, left, crowded out--> refused
 //
+// Who was admitted at a loopback port may be offered a shortcut: a Unix socket
+// without a file, where a token that is good for once, and the key, are all that
+// is asked for.
+//
 // At most so many are strangers at a time: one more, and the oldest has to go,
 // so that whoever is silent keeps nobody out who answers.
 
