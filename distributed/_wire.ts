@@ -6,12 +6,12 @@
 //                      Call     id, object, method, time limit, arguments
 //                      Cast     the same, and nobody waits for an answer
 //                      Cancel   the call with this id is not wanted any more
+//                      Take     moves the session here, from its line before
 //                      Release  references that were dropped, with their counts
 //   manager -> guest   Welcome  answers Hello: who it is, what is still known, and
 //                               a shortcut for those on its machine
 //                      Result   id, value or error, of a Call
 //                      Fault    object and error, of a Cast that failed
-//                      Take     moves the session here, from its line before
 //   both ways          Ping     nothing else was to be said for a while
 //                      Bye      ends the session, or the manager, on purpose
 //
