@@ -129,21 +129,22 @@ Deno.test({
   ignore,
   async fn() {
     await using server = await served();
+    const givenUp = Promise.withResolvers<void>();
     using watch = watchConnects(async (connect, options) => {
       const conn = await connect(options);
       const { read } = conn;
       // All that was sent arrives there; what comes back does when all is over.
       conn.read = async (into) => {
-        await new Promise((resolve) => setTimeout(resolve, 1200));
+        await givenUp.promise;
         return await read.call(conn, into);
       };
       return conn;
     });
     const client = await server.connect();
+    givenUp.resolve();
     assertEquals(watch.ways, ["tcp", NAME]);
     const queue = await client.getQueue();
     const got = queue.get();
-    await new Promise((resolve) => setTimeout(resolve, 300));
     await queue.put(7);
     assertEquals(await got, 7);
     await until(
